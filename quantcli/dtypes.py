@@ -1,0 +1,96 @@
+"""Names of dtypes: the user's, Quanto's, torch's and safetensors', and their sizes."""
+
+from __future__ import annotations
+
+from quantcli.errors import UsageError, did_you_mean
+
+QTYPES = {
+    "int8": "qint8",
+    "int4": "qint4",
+    "int2": "qint2",
+    "float8": "qfloat8_e4m3fn",
+    "float8_e5m2": "qfloat8_e5m2",
+}
+"""What a user calls a weight dtype -> the name of Quanto's qtype."""
+
+DOWNCASTS = ("float16", "bfloat16")
+"""Weight dtypes that only cast: no scale, no quantized module."""
+
+WEIGHTS = (*QTYPES, *DOWNCASTS)
+"""Every weight dtype that can be asked for."""
+
+BITS = {"qint8": 8, "qint4": 4, "qint2": 2, "qfloat8_e4m3fn": 8, "qfloat8_e5m2": 8}
+"""Bits of a quantized value, by qtype."""
+
+STORAGE = {
+    "qint8": "int8",
+    "qint4": "uint8",
+    "qint2": "uint8",
+    "qfloat8_e4m3fn": "float8_e4m3fn",
+    "qfloat8_e5m2": "float8_e5m2",
+}
+"""The torch dtype in which a qtype's data is stored."""
+
+SAFETENSORS = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+    "C64": "complex64",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+"""A dtype code in a safetensors header -> the name of the torch dtype."""
+
+CODES = {name: code for code, name in SAFETENSORS.items()}
+"""The name of a torch dtype -> its code in a safetensors header."""
+
+SIZES = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+    "float8_e4m3fnuz": 1,
+    "float8_e5m2fnuz": 1,
+    "float8_e8m0fnu": 1,
+    "complex64": 8,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint64": 8,
+    "uint32": 4,
+    "uint16": 2,
+    "uint8": 1,
+    "bool": 1,
+}
+"""Bytes of one element, by the name of the torch dtype."""
+
+
+def is_float(dtype: str) -> bool:
+    """Tell whether a torch dtype, by name, is a floating-point one."""
+    return dtype.startswith(("float", "bfloat"))
+
+
+def parse_weights(name: str) -> str:
+    """Return `name` if it is a weight dtype.
+
+    Raises `UsageError`, with the closest name as a hint, where it is not.
+    """
+    if name in WEIGHTS:
+        return name
+    raise UsageError(f"unknown weight dtype: {name}", hint=did_you_mean(name, WEIGHTS))

@@ -1,0 +1,54 @@
+"""What can go wrong, in the user's words, with an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class QuantcliError(Exception):
+    """A failure that the user can understand, and often mend.
+
+    `message` says what failed and where; `hint`, where there is one, says the way out.
+    `exit_code` is what the command line ends with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class VerificationError(QuantcliError):
+    """A gate or a checksum failed."""
+
+    exit_code = 1
+
+
+class UsageError(QuantcliError):
+    """The command or the recipe asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class ModelError(QuantcliError):
+    """The model is not there, not readable, not sound, or not supported."""
+
+    exit_code = 3
+
+
+class MachineError(QuantcliError):
+    """The machine lacks space, permission or memory."""
+
+    exit_code = 4
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint that names the known word closest to `word`, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"one of: {', '.join(names)}"
