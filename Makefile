@@ -1,0 +1,33 @@
+# The targets that people and CI call. The first one called makes .venv, which takes minutes once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)  ## quantize a real model and show that it is still the same
+	@$(BIN)/python tests/demo.py
+
+test: $(READY)  ## all tests
+	@$(BIN)/pytest
+
+lint: $(READY)  ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(READY)  ## the README's table, measured here
+	@$(BIN)/python tests/bench.py
+
+clean:  ## remove what the targets made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	find quantcli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip's own upgrade comes first: dependency groups need a newer pip than Python 3.11 brings.
+$(READY): pyproject.toml .constraints.txt
+	@echo "making .venv, once: a few minutes and about 1.5 GB" >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq -c .constraints.txt --upgrade pip
+	@$(BIN)/python -m pip install -qq -c .constraints.txt -e '.[demo]' --group dev
+	@touch $@

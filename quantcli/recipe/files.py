@@ -1,0 +1,54 @@
+"""Recipes in files: the user's own, and the shipped ones by name."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from quantcli.errors import UsageError, did_you_mean
+from quantcli.recipe.schema import Recipe
+
+_PACKAGE = Path(__file__).parents[1]
+
+_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+"""Where the shipped recipes lie: in an installed package, and in a source checkout."""
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Return a shipped recipe by its name, or the recipe in a file.
+
+    Raises `UsageError` where there is none, or it does not validate.
+    """
+    if _is_path(name_or_path):
+        path = Path(name_or_path)
+        return Recipe.parse(_read(path), origin=str(path))
+    recipes = shipped()
+    if name_or_path not in recipes:
+        message = f"unknown recipe: {name_or_path}"
+        raise UsageError(message, hint=did_you_mean(name_or_path, recipes))
+    return Recipe.parse(_read(recipes[name_or_path]), origin=name_or_path)
+
+
+def shipped() -> dict[str, Path]:
+    """Return the recipes that come with quantcli: name -> file, in order of name."""
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else {}
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".toml") or len(Path(name).parts) > 1
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        hint = did_you_mean(path.stem, shipped())
+        raise UsageError(f"no such recipe: {path}", hint=f"of the shipped ones, {hint}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read recipe {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a recipe: it is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from None

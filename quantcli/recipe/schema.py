@@ -1,0 +1,176 @@
+"""The keys of a recipe, how they fit together, and what they choose for a module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from quantcli.dtypes import DOWNCASTS, QTYPES
+from quantcli.recipe.refusals import usage_error
+from quantcli.recipe.values import (
+    GROUPED,
+    KEEP,
+    Embeddings,
+    GroupSize,
+    Optimizer,
+    Rest,
+    RuledWeights,
+    Text,
+    Weights,
+    refusal,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """What a recipe wants for one module, and why."""
+
+    weights: str | None
+    """A weight dtype, or None where the module is kept."""
+    group_size: int | None
+    """The group size asked for; None leaves it to Quanto, or does not apply."""
+    reason: str
+    rule: int | None = None
+    """The index of the rule that decided."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rule(_Table):
+    """What becomes of the modules whose names match a glob."""
+
+    match: Text
+    weights: RuledWeights | None = None
+    group_size: GroupSize | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.weights is None and self.group_size is None:
+            raise refusal("says nothing", "give it weights, group_size or both")
+        return self
+
+
+class Recipe(_Table):
+    """What the user wants of a model. `parse` and `override` make one from unchecked values."""
+
+    model: Text | None = None
+    weights: Weights = "int8"
+    embeddings: Embeddings = KEEP
+    rest: Rest = KEEP
+    optimizer: Optimizer = "max"
+    group_size: GroupSize | None = None
+    include: tuple[Text, ...] = ()
+    exclude: tuple[Text, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], *, origin: str | None = None) -> Recipe:
+        """Return the recipe that `values` spell.
+
+        Raises `UsageError`, which starts with `origin`, where they spell none.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            known = {"": list(Recipe.model_fields), "rules": list(Rule.model_fields)}
+            raise usage_error(error, known, origin) from None
+
+    def override(self, **changes: Any) -> Recipe:
+        """Return this recipe with `changes` on top, validated anew; None changes nothing."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        return Recipe.parse(self.model_dump() | given)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every key with its value, the defaults too, as JSON types."""
+        return self.model_dump(mode="json")
+
+    def to_json(self) -> str:
+        """Return the canonical JSON of the recipe: equal recipes, equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def downcast(self) -> bool:
+        """Whether every weight is cast and none is quantized."""
+        return self.weights in DOWNCASTS
+
+    def choose(self, module: str) -> Choice:
+        """Say what becomes of the module of this name.
+
+        `include` and `exclude` decide first, as Quanto's do; then the first rule that matches.
+        """
+        reason = self._left_out(module)
+        if reason:
+            return Choice(weights=None, group_size=None, reason=reason)
+        for index, rule in enumerate(self.rules):
+            if fnmatch(module, rule.match):
+                return self._ruled(index, rule)
+        group_size = self.group_size if self.weights in GROUPED else None
+        return Choice(weights=self.weights, group_size=group_size, reason="as the recipe says")
+
+    def unmatched(self, modules: Iterable[str]) -> tuple[str, ...]:
+        """Return each glob of the recipe that matches none of `modules`, after its key."""
+        names = list(modules)
+        globs = [
+            *(("include", glob) for glob in self.include),
+            *(("exclude", glob) for glob in self.exclude),
+            *(("rule", rule.match) for rule in self.rules),
+        ]
+        return tuple(
+            f"{key} {glob}" for key, glob in globs if not any(fnmatch(name, glob) for name in names)
+        )
+
+    def _left_out(self, module: str) -> str | None:
+        if self.include and not any(fnmatch(module, glob) for glob in self.include):
+            return "not included"
+        for glob in self.exclude:
+            if fnmatch(module, glob):
+                return f"excluded by {glob}"
+        return None
+
+    def _ruled(self, index: int, rule: Rule) -> Choice:
+        weights = rule.weights or self.weights
+        if weights == KEEP:
+            reason = f"kept by rule {rule.match}"
+            return Choice(weights=None, group_size=None, reason=reason, rule=index)
+        group_size = (rule.group_size or self.group_size) if weights in GROUPED else None
+        reason = f"by rule {rule.match}"
+        return Choice(weights=weights, group_size=group_size, reason=reason, rule=index)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.downcast:
+            self._check_downcast()
+        self._check_grouped()
+        return self
+
+    def _check_downcast(self) -> None:
+        for key in ("rules", "include", "exclude", "group_size"):
+            if getattr(self, key):
+                message = (
+                    f"{key}: says nothing where weights = {self.weights} casts the whole model"
+                )
+                raise refusal(message, f"leave it out, or quantize: {', '.join(QTYPES)}")
+        if self.rest not in (KEEP, self.weights):
+            message = f"rest: {self.rest} contradicts weights = {self.weights}"
+            raise refusal(message, f"{self.weights} casts the whole model: leave out rest")
+
+    def _check_grouped(self) -> None:
+        asked = {self.weights, *(rule.weights for rule in self.rules)}
+        if asked.isdisjoint(GROUPED):
+            if self.optimizer == "hqq":
+                raise refusal("optimizer: hqq is for int4 and int2", f"{self.weights} takes max")
+            if self.group_size:
+                hint = f"{self.weights} has one scale a row: leave out group_size"
+                raise refusal("group_size: is for int4 and int2", hint)
+        for index, rule in enumerate(self.rules):
+            weights = rule.weights or self.weights
+            if rule.group_size and weights not in GROUPED:
+                message = f"rules[{index}].group_size: is for int4 and int2"
+                raise refusal(message, f"the weights of this rule are {weights}")

@@ -1,0 +1,79 @@
+"""The values that a key of a recipe can have, and what is said of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, StrictInt, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS
+from quantcli.errors import did_you_mean
+
+KEEP = "keep"
+"""What a rule, `embeddings` or `rest` says of weights that stay as they are."""
+
+GROUPED = ("int4", "int2")
+"""Weight dtypes whose rows are quantized in groups."""
+
+_RULED = (*QTYPES, KEEP)
+
+_GROUP_STEP = 8
+"""Smaller groups than this would hold more bytes of scales than they save."""
+
+
+def refusal(message: str, hint: str) -> PydanticCustomError:
+    """Return the error for a value that validates no further."""
+    # The message goes in as a value: pydantic expands braces in the template itself.
+    return PydanticCustomError("refusal", "{message}", {"message": message, "hint": hint})
+
+
+def _one_of(value: str, known: Iterable[str], what: str) -> str:
+    if value in known:
+        return value
+    raise refusal(f"unknown {what}: {value}", did_you_mean(value, known))
+
+
+def _weights(value: str) -> str:
+    return _one_of(value, WEIGHTS, "weight dtype")
+
+
+def _ruled_weights(value: str) -> str:
+    if value in DOWNCASTS:
+        hint = f"one of: {', '.join(_RULED)}"
+        raise refusal(f"{value} casts the whole model, so a rule cannot ask for it", hint)
+    return _one_of(value, _RULED, "weight dtype")
+
+
+def _embeddings(value: str) -> str:
+    if value == KEEP:
+        return value
+    hint = "the only choice is keep"
+    if value in WEIGHTS:
+        raise refusal(f"{value} embeddings are not supported yet", hint)
+    raise refusal(f"unknown dtype: {value}", hint)
+
+
+def _rest(value: str) -> str:
+    return _one_of(value, (KEEP, *DOWNCASTS), "dtype")
+
+
+def _optimizer(value: str) -> str:
+    return _one_of(value, ("max", "hqq"), "optimizer")
+
+
+def _group_size(value: int) -> int:
+    if value > 0 and value % _GROUP_STEP == 0:
+        return value
+    hint = "Quanto's own choices are 128, 96, 64 and 32"
+    raise refusal(f"{value} is not a positive multiple of {_GROUP_STEP}", hint)
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Weights = Annotated[str, AfterValidator(_weights)]
+RuledWeights = Annotated[str, AfterValidator(_ruled_weights)]
+Embeddings = Annotated[str, AfterValidator(_embeddings)]
+Rest = Annotated[str, AfterValidator(_rest)]
+Optimizer = Annotated[str, AfterValidator(_optimizer)]
+GroupSize = Annotated[StrictInt, AfterValidator(_group_size)]
