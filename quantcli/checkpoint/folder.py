@@ -1,0 +1,96 @@
+"""A checkpoint in a local folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from quantcli.checkpoint.records import Source
+from quantcli.errors import MachineError, ModelError
+
+
+class Folder(Source):
+    """The files under a folder, followed through links, as they were when it was opened.
+
+    Raises `ModelError` where it is not a folder, `MachineError` where it may not be read.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.revision = None
+        self._root = Path(model).expanduser()
+        self._sizes = dict(_walk(self._root))
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Every file that is there, and its bytes."""
+        return self._sizes
+
+    def path(self, file: str) -> Path:
+        """Return the path of a file."""
+        return self._root / file
+
+    def cached(self, file: str) -> Path | None:
+        """Return the path of a file: what is in a folder is here."""
+        return self.path(file)
+
+    def fetch(self, files: Iterable[str]) -> Path:
+        """Return the folder: there is nothing to bring."""
+        del files
+        return self._root
+
+    def read_range(self, file: str, start: int, nbytes: int) -> bytes:
+        """Return exactly `nbytes` bytes of a file, from `start`."""
+        return read_file_range(self.path(file), file, start, nbytes)
+
+
+def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
+    """Return exactly `nbytes` bytes of the file at `path`, from `start`.
+
+    Raises `ModelError`, which calls it `name`, where it ends before; `MachineError` where it may
+    not be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            content = stream.read(nbytes)
+    except PermissionError as error:
+        raise MachineError(f"no permission to read {path}") from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) < nbytes:
+        missing = nbytes - len(content)
+        raise ModelError(
+            f"{name} is truncated: {missing:,} bytes are missing", hint="download it again"
+        )
+    return content
+
+
+def _walk(root: Path) -> Iterator[tuple[str, int]]:
+    try:
+        yield from _walk_from(root, "", seen=set())
+    except PermissionError as error:
+        raise MachineError(f"no permission to read {error.filename}") from error
+    except NotADirectoryError as error:
+        raise ModelError(
+            f"{root} is a file, not a folder", hint=f"give its folder: {root.parent}"
+        ) from error
+    except FileNotFoundError as error:
+        raise ModelError(f"no such folder: {root}") from error
+
+
+def _walk_from(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
+    # A link to a folder above would never end.
+    status = folder.stat()
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                # What is hidden is no part of a model, and .git may be large.
+                if not entry.name.startswith("."):
+                    yield from _walk_from(Path(entry.path), f"{prefix}{entry.name}/", seen)
+            elif entry.is_file():
+                yield f"{prefix}{entry.name}", entry.stat().st_size

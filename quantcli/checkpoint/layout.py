@@ -1,0 +1,156 @@
+"""Which of a model's files are its weights, and which go along with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.errors import ModelError
+
+ENTRIES = (
+    ("safetensors", "model.safetensors"),
+    ("safetensors", "model.safetensors.index.json"),
+    ("pytorch", "pytorch_model.bin"),
+    ("pytorch", "pytorch_model.bin.index.json"),
+)
+"""Where transformers looks for weights, in its order."""
+
+_INDEX = ".index.json"
+
+_WEIGHTS = re.compile(
+    r".*\.(safetensors|bin|h5|msgpack|ot|onnx|onnx_data|gguf|ggml|ckpt|pt|pth|pkl|pickle|tflite"
+    r"|mlmodel|mlpackage|mar|npz|npy|params|pdparams|nemo|distcp|engine|dduf)"
+    r"|.*\.(safetensors|bin|h5|msgpack)\.index.*\.json"
+    r"|checkpoint|.*\.(onnx|gguf|ckpt|h5|index|data)[.-].*",
+    re.IGNORECASE,
+)
+
+_STATE = re.compile(r"(trainer_state|zero_to_fp32|latest|global_step\d*|scaler|rng_state.*)(\..*)?")
+
+_MADE_ANEW = {"config.json", "README.md", "quantcli.json", "quanto_qmap.json"}
+
+_EXPORTS = {"onnx", "openvino", "coreml", "tflite", "tensorrt", "gguf", "mlx", "original", "runs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The files that hold a model's weights.
+
+    `entry` is the single file or the shard index; `files` are in the order in which transformers
+    reads them; `weight_map` is tensor -> file, None without an index.
+    """
+
+    weights_format: str
+    entry: str
+    files: tuple[str, ...]
+    weight_map: Mapping[str, str] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def find_entry(names: Collection[str], config: Mapping[str, Any], *, model: str) -> tuple[str, str]:
+    """Return the format and the file that transformers would begin with.
+
+    Raises `ModelError` where there is none; the hint names what is there instead.
+    """
+    explicit = config.get("transformers_weights")
+    if isinstance(explicit, str) and explicit.removesuffix(_INDEX).endswith(".safetensors"):
+        check_inside(explicit, where="config.json")
+        if explicit in names:
+            return "safetensors", explicit
+        raise ModelError(f"{model} lacks {explicit}, the weights that its config.json names")
+    for weights_format, entry in ENTRIES:
+        if entry in names:
+            return weights_format, entry
+    raise ModelError(f"no weights in {model}", hint=_what_else(names))
+
+
+def parse_layout(weights_format: str, entry: str, index: bytes | None) -> Layout:
+    """Return the layout of a single file (no `index`) or of the shards that an index names.
+
+    Raises `ModelError` for an index that is not sound, and for shards outside the folder.
+    """
+    if index is None:
+        return Layout(weights_format=weights_format, entry=entry, files=(entry,))
+    content = parse_object(index, where=entry, unique_keys=True)
+    weight_map = content.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ModelError(f"{entry} has no weight_map")
+    for name, file in weight_map.items():
+        if not isinstance(file, str):
+            raise ModelError(f"{entry} gives no file for tensor {name!r}")
+        check_inside(file, where=entry)
+    metadata = content.get("metadata")
+    return Layout(
+        weights_format=weights_format,
+        entry=entry,
+        files=tuple(sorted(set(weight_map.values()))),
+        weight_map=weight_map,
+        metadata=metadata if isinstance(metadata, dict) else {},
+    )
+
+
+def check_inside(file: str, *, where: str) -> None:
+    """Refuse a file name that would lead out of the model's folder.
+
+    Raises `ModelError`.
+    """
+    path = PurePosixPath(file)
+    unsafe = not path.parts or path.is_absolute() or ".." in path.parts
+    if unsafe or "\\" in file or ":" in file or "\0" in file:
+        raise ModelError(f"unsafe: {where} names a file outside the model's folder: {file!r}")
+
+
+def is_index(entry: str) -> bool:
+    """Tell whether a weights entry is a shard index."""
+    return entry.endswith(_INDEX)
+
+
+def module_folders(modules: Any) -> tuple[str, ...]:
+    """Return the folders that a sentence-transformers `modules.json` lists, without the root."""
+    if not isinstance(modules, list):
+        return ()
+    paths = (module.get("path") for module in modules if isinstance(module, dict))
+    folders = (PurePosixPath(path).as_posix() for path in paths if isinstance(path, str))
+    return tuple(folder for folder in folders if folder != ".")
+
+
+def side_names(
+    names: Iterable[str], *, weight_files: Collection[str], folders: Collection[str]
+) -> list[str]:
+    """Return, sorted, the files that go along with the weights into a new directory.
+
+    `folders` are those of `module_folders`: whatever they hold belongs to the model.
+    """
+    return sorted(name for name in names if name not in weight_files and _is_side(name, folders))
+
+
+def _is_side(name: str, folders: Collection[str]) -> bool:
+    path = PurePosixPath(name)
+    if any(part.startswith((".", "__pycache__")) for part in path.parts):
+        return False
+    if any(path.is_relative_to(folder) for folder in folders):
+        return path.name != "README.md"
+    if name in _MADE_ANEW or _WEIGHTS.fullmatch(path.name) or _STATE.fullmatch(path.name):
+        return False
+    return not any(_is_foreign(part) for part in path.parts[:-1])
+
+
+def _is_foreign(folder: str) -> bool:
+    return folder.lower() in _EXPORTS or folder.startswith(("checkpoint-", "global_step"))
+
+
+def _what_else(names: Collection[str]) -> str:
+    if "adapter_config.json" in names:
+        return "it is an adapter: merge it into its base model first, and give that"
+    if "model_index.json" in names:
+        return "it is a diffusers pipeline: give the folder of one of its models"
+    found = sorted(name for name in names if _WEIGHTS.fullmatch(PurePosixPath(name).name))
+    wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
+    if not found:
+        return wanted
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"{wanted}; found: {', '.join(found[:3])}{more}"

@@ -1,0 +1,151 @@
+"""A checkpoint: its config, its tensors by name, and the ways to their bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantcli.checkpoint import headers, layout
+from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.checkpoint.layout import Layout
+from quantcli.checkpoint.records import Source, TensorRecord
+from quantcli.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG = "config.json"
+
+
+class Checkpoint:
+    """A model as it is stored, in a folder or in a Hub repo.
+
+    Made by `open_checkpoint`, which reads the config and the headers only.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        config: dict[str, Any],
+        weights: Layout,
+        tensors: dict[str, TensorRecord],
+    ) -> None:
+        self.model = source.model
+        self.revision = source.revision
+        self.config = config
+        self.weights_format = weights.weights_format
+        self.weight_files = weights.files
+        self.index_metadata = weights.metadata
+        self.tensors = tensors
+        self._source = source
+        self._entry = weights.entry
+
+    @property
+    def has_code(self) -> bool:
+        """Tell whether the config points to code that the model brings along."""
+        return bool(self.config.get("auto_map"))
+
+    def folder(self) -> Path:
+        """Return a local folder with what transformers' `AutoConfig` needs, without weights."""
+        code = [name for name in self._source.sizes if name.endswith(".py")]
+        return self._source.fetch([CONFIG, *(code if self.has_code else [])])
+
+    def fetch(self) -> None:
+        """Bring the weights and the side files of a Hub repo into the cache."""
+        self._source.fetch([CONFIG, *self.weight_files, *self._side_names()])
+
+    def path(self, file: str) -> Path:
+        """Return the local path of a file of the model, after `fetch`."""
+        return self._source.path(file)
+
+    def sample(self, name: str, start: int, nbytes: int) -> bytes:
+        """Return some bytes of a tensor's payload; `start` is relative to the tensor.
+
+        Only for tensors that are not `strided`.
+        """
+        record = self.tensors[name]
+        if record.strided or not 0 <= start <= start + nbytes <= record.nbytes:
+            raise ValueError(f"no bytes {start} to {start + nbytes} of {name}")
+        return self._source.read_range(record.file, record.offset + start, nbytes)
+
+    def read(self, name: str) -> torch.Tensor:
+        """Return a whole tensor, after `fetch`, without ever running code from the file."""
+        from quantcli.checkpoint import payload
+
+        record = self.tensors[name]
+        return payload.read_tensor(self.path(record.file), record, self.weights_format)
+
+    def side_files(self) -> list[tuple[str, Path]]:
+        """Return what goes along with the weights: (relative name, local path), after `fetch`."""
+        return [(name, self.path(name)) for name in self._side_names()]
+
+    def _side_names(self) -> list[str]:
+        modules = "modules.json"
+        content = self._source.read_all(modules) if modules in self._source.sizes else b"[]"
+        try:
+            folders = layout.module_folders(json.loads(content))
+        except ValueError as error:
+            raise ModelError(f"{modules} of {self.model} is not valid JSON: {error}") from error
+        known = {*self.weight_files, self._entry}
+        return layout.side_names(self._source.sizes, weight_files=known, folders=folders)
+
+
+def read_checkpoint(source: Source) -> Checkpoint:
+    """Return the checkpoint that a source holds; reads its config, index and headers only.
+
+    Raises `ModelError` for anything that is missing or not sound.
+    """
+    sizes = source.sizes
+    if CONFIG not in sizes:
+        raise ModelError(
+            f"no {CONFIG} in {source.model}", hint="quantcli needs a model in transformers' format"
+        )
+    config = parse_object(source.read_all(CONFIG), where=f"{CONFIG} of {source.model}")
+    weights_format, entry = layout.find_entry(sizes, config, model=source.model)
+    index = source.read_all(entry) if layout.is_index(entry) else None
+    weights = layout.parse_layout(weights_format, entry, index)
+    missing = [file for file in weights.files if file not in sizes]
+    if missing:
+        raise ModelError(
+            f"{source.model} lacks {', '.join(missing[:3])}"
+            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}, named in {entry}",
+            hint="download it again",
+        )
+    return Checkpoint(source, config, weights, _read_tensors(source, weights))
+
+
+def _read_tensors(source: Source, weights: Layout) -> dict[str, TensorRecord]:
+    if weights.weights_format == "safetensors":
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            files = list(pool.map(partial(_read_safetensors, source, weights), weights.files))
+    else:
+        raise ModelError("not supported yet: pytorch_model.bin")
+    found = dict(zip(weights.files, files, strict=True))
+    return dict(_in_order(found, weights))
+
+
+def _read_safetensors(source: Source, weights: Layout, file: str) -> dict[str, TensorRecord]:
+    guess = headers.GUESS
+    if weights.weight_map is not None:
+        # An entry takes about a hundred bytes beside its name: ask for that, not for more.
+        names = (name for name, at in weights.weight_map.items() if at == file)
+        guess = 1024 + sum(len(name) + 110 for name in names)
+    return headers.read_header(file, source.sizes[file], source.read_range, guess=guess)
+
+
+def _in_order(
+    found: Mapping[str, dict[str, TensorRecord]], weights: Layout
+) -> Iterator[tuple[str, TensorRecord]]:
+    """Yield the tensors file after file, each from the file that the index says."""
+    weight_map = weights.weight_map or {}
+    for name, file in weight_map.items():
+        if name not in found[file]:
+            raise ModelError(f"{file} lacks tensor {name!r}, which {weights.entry} says it holds")
+    for file, records in found.items():
+        for name, record in records.items():
+            if weight_map.get(name, file) == file:
+                yield name, record
