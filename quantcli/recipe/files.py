@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,11 @@ def _is_path(name: str) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # a command without a recipe file does not pay for it
+
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except FileNotFoundError:
         hint = did_you_mean(path.stem, shipped())
         raise UsageError(f"no such recipe: {path}", hint=f"of the shipped ones, {hint}") from None
@@ -51,4 +53,6 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a recipe: it is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
+        last = f"at line {len(text.splitlines())}, the last"
+        message = str(error).replace("at end of document", last)
+        raise UsageError(f"{path}: not valid TOML: {message}") from None

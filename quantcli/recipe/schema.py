@@ -153,9 +153,7 @@ class Recipe(_Table):
     def _check_downcast(self) -> None:
         for key in ("rules", "include", "exclude", "group_size"):
             if getattr(self, key):
-                message = (
-                    f"{key}: says nothing where weights = {self.weights} casts the whole model"
-                )
+                message = f"{key}: has no use, as {self.weights} casts the whole model"
                 raise refusal(message, f"leave it out, or quantize: {', '.join(QTYPES)}")
         if self.rest not in (KEEP, self.weights):
             message = f"rest: {self.rest} contradicts weights = {self.weights}"

@@ -1,0 +1,65 @@
+"""A quiet, offline, seeded place for every test, and tiny models to share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+import tiny
+
+ENVIRONMENT = {
+    "COLUMNS": "100",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "LC_ALL": "C.UTF-8",
+    "TERM": "dumb",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""What every test and every command that a test starts sees."""
+
+FORGOTTEN = ("FORCE_COLOR", "GITHUB_ACTIONS", "HF_ENDPOINT", "HF_TOKEN", "NO_COLOR")
+"""What a developer's shell or a CI job may have set, and no test should see."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before any test module is imported: huggingface_hub reads its variables once.
+    for name in [*FORGOTTEN, *(name for name in os.environ if name.startswith("QUANTCLI_"))]:
+        os.environ.pop(name, None)
+    home = tempfile.TemporaryDirectory(prefix="quantcli-tests-")
+    config.add_cleanup(home.cleanup)
+    os.environ.update(ENVIRONMENT, HF_HOME=home.name)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"  # the workers are the parallelism
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Seed torch, where it is in use."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+class TinyModel(Protocol):
+    """Makes a checkpoint of a kind, once a session. It is shared: do not write to it."""
+
+    def __call__(
+        self, kind: str, dtype: str = "float32", *, max_shard_size: str | None = None
+    ) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    made: dict[tuple[str, str, str | None], Path] = {}
+
+    def make(kind: str, dtype: str = "float32", *, max_shard_size: str | None = None) -> Path:
+        key = (kind, dtype, max_shard_size)
+        if key not in made:
+            folder = tmp_path_factory.mktemp(f"{kind}-{dtype}")
+            made[key] = tiny.save(kind, folder, dtype=dtype, max_shard_size=max_shard_size)
+        return made[key]
+
+    return make

@@ -1,0 +1,454 @@
+"""Recipes: what they say, what they choose, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from quantcli.errors import UsageError
+from quantcli.recipe import Choice, Recipe, Rule, load_recipe, shipped
+
+DTYPES = "int8, int4, int2, float8, float8_e5m2"
+ALL_DTYPES = f"{DTYPES}, float16, bfloat16"
+KEYS = "model, weights, embeddings, rest, optimizer, group_size, include, exclude, rules"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    return path
+
+
+def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
+    assert error.value.exit_code == 2
+    assert "\n" not in error.value.message
+    return error.value.message, error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        pytest.param(
+            'weigths = "int8"', "unknown key: weigths", "did you mean weights?", id="misspelt-key"
+        ),
+        pytest.param("zzz = 1", "unknown key: zzz", f"one of: {KEYS}", id="unknown-key"),
+        pytest.param(
+            'weigths = "int8"\nrest = 3',
+            "unknown key: weigths",
+            "did you mean weights?",
+            id="keys-before-values",
+        ),
+        pytest.param("[compare]", "unknown key: compare", f"one of: {KEYS}", id="table-of-later"),
+        pytest.param(
+            '[[rules]]\nmatch = "*"\nweight = "int4"',
+            "unknown key: rules[0].weight",
+            "did you mean weights?",
+            id="misspelt-key-of-a-rule",
+        ),
+        pytest.param(
+            'weights = "int9"',
+            "weights: unknown weight dtype: int9",
+            "did you mean int8?",
+            id="weights",
+        ),
+        pytest.param(
+            'weights = "zzz"',
+            "weights: unknown weight dtype: zzz",
+            f"one of: {ALL_DTYPES}",
+            id="weights-unlike-any",
+        ),
+        pytest.param(
+            'weights = "{}"',
+            "weights: unknown weight dtype: {}",
+            f"one of: {ALL_DTYPES}",
+            id="braces",
+        ),
+        pytest.param(
+            "weights = 8", "weights: must be text in quotes, not a whole number", None, id="int"
+        ),
+        pytest.param(
+            "weights = 8.5",
+            "weights: must be text in quotes, not a number with a fraction",
+            None,
+            id="float",
+        ),
+        pytest.param(
+            "weights = true", "weights: must be text in quotes, not true or false", None, id="bool"
+        ),
+        pytest.param(
+            "weights = 2026-01-01",
+            "weights: must be text in quotes, not a date or time",
+            None,
+            id="date",
+        ),
+        pytest.param(
+            'weights = ["int8"]', "weights: must be text in quotes, not a list", None, id="list"
+        ),
+        pytest.param("[weights]", "weights: must be text in quotes, not a table", None, id="table"),
+        pytest.param('model = ""', "model: must not be empty", None, id="empty"),
+        pytest.param(
+            'embeddings = "int8"',
+            "embeddings: int8 embeddings are not supported yet",
+            "the only choice is keep",
+            id="embeddings-of-later",
+        ),
+        pytest.param(
+            'embeddings = "none"',
+            "embeddings: unknown dtype: none",
+            "the only choice is keep",
+            id="embeddings",
+        ),
+        pytest.param('rest = "kep"', "rest: unknown dtype: kep", "did you mean keep?", id="rest"),
+        pytest.param(
+            'rest = "int8"',
+            "rest: unknown dtype: int8",
+            "one of: keep, float16, bfloat16",
+            id="rest-quantized",
+        ),
+        pytest.param(
+            'optimizer = "hq"',
+            "optimizer: unknown optimizer: hq",
+            "did you mean hqq?",
+            id="optimizer",
+        ),
+        pytest.param(
+            'optimizer = "hqq"',
+            "optimizer: hqq is for int4 and int2",
+            "int8 takes max",
+            id="hqq-of-int8",
+        ),
+        pytest.param(
+            'weights = "float8"\noptimizer = "hqq"',
+            "optimizer: hqq is for int4 and int2",
+            "float8 takes max",
+            id="hqq-of-float8",
+        ),
+        pytest.param(
+            "group_size = 64",
+            "group_size: is for int4 and int2",
+            "int8 has one scale a row: leave out group_size",
+            id="group-size-of-int8",
+        ),
+        *(
+            pytest.param(
+                f'weights = "int4"\ngroup_size = {size}',
+                f"group_size: {size} is not a positive multiple of 8",
+                "Quanto's own choices are 128, 96, 64 and 32",
+                id=f"group-size-{size}",
+            )
+            for size in (-8, 0, 4, 100)
+        ),
+        pytest.param(
+            'weights = "int4"\ngroup_size = "64"',
+            "group_size: must be a whole number, not text",
+            None,
+            id="group-size-text",
+        ),
+        pytest.param(
+            'weights = "int4"\ngroup_size = true',
+            "group_size: must be a whole number, not true or false",
+            None,
+            id="group-size-bool",
+        ),
+        pytest.param('include = "*"', "include: must be a list, not text", None, id="include"),
+        pytest.param(
+            'exclude = ["*", 1]',
+            "exclude[1]: must be text in quotes, not a whole number",
+            None,
+            id="exclude",
+        ),
+        pytest.param('include = [""]', "include[0]: must not be empty", None, id="empty-glob"),
+        pytest.param(
+            '[rules]\nmatch = "*"',
+            "rules: must be a list, not a table",
+            "write [[rules]], with two brackets",
+            id="one-bracket",
+        ),
+        pytest.param('rules = ["*"]', "rules[0]: must be a table, not text", None, id="rule"),
+        pytest.param(
+            '[[rules]]\nweights = "int4"', "rules[0].match: is missing", None, id="no-match"
+        ),
+        pytest.param(
+            '[[rules]]\nmatch = "*"',
+            "rules[0]: says nothing",
+            "give it weights, group_size or both",
+            id="empty-rule",
+        ),
+        pytest.param(
+            '[[rules]]\nmatch = "*"\nweights = "kept"',
+            "rules[0].weights: unknown weight dtype: kept",
+            "did you mean keep?",
+            id="rule-weights",
+        ),
+        pytest.param(
+            '[[rules]]\nmatch = "*"\nweights = "float16"',
+            "rules[0].weights: float16 casts the whole model, so a rule cannot ask for it",
+            f"one of: {DTYPES}, keep",
+            id="rule-downcast",
+        ),
+        pytest.param(
+            'weights = "int4"\n[[rules]]\nmatch = "*"\nweights = "int8"\ngroup_size = 64',
+            "rules[0].group_size: is for int4 and int2",
+            "the weights of this rule are int8",
+            id="rule-group-size",
+        ),
+        pytest.param(
+            '[[rules]]\nmatch = "*"\ngroup_size = 64',
+            "rules[0].group_size: is for int4 and int2",
+            "the weights of this rule are int8",
+            id="rule-group-size-of-int8",
+        ),
+        *(
+            pytest.param(
+                f'weights = "float16"\n{line}',
+                f"{key}: has no use, as float16 casts the whole model",
+                f"leave it out, or quantize: {DTYPES}",
+                id=f"downcast-{key}",
+            )
+            for key, line in {
+                "rules": '[[rules]]\nmatch = "*"\nweights = "int8"',
+                "include": 'include = ["*"]',
+                "exclude": 'exclude = ["*"]',
+                "group_size": "group_size = 64",
+            }.items()
+        ),
+        pytest.param(
+            'weights = "bfloat16"\noptimizer = "hqq"',
+            "optimizer: hqq is for int4 and int2",
+            "bfloat16 takes max",
+            id="downcast-hqq",
+        ),
+        pytest.param(
+            'weights = "float16"\nrest = "bfloat16"',
+            "rest: bfloat16 contradicts weights = float16",
+            "float16 casts the whole model: leave out rest",
+            id="downcast-rest",
+        ),
+    ],
+)
+def test_a_wrong_recipe_is_refused(text, message, hint, tmp_path):
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError) as error:
+        load_recipe(str(path))
+    assert refused(error) == (f"{path}: {message}", hint)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(
+            b'model = "m"\nweights = int8\n',
+            "not valid TOML: Invalid value (at line 2, column 11)",
+            id="syntax",
+        ),
+        pytest.param(
+            b'rest = "keep"\nrest = "keep"',
+            "not valid TOML: Cannot overwrite a value (at line 2, the last)",
+            id="twice",
+        ),
+        pytest.param(b"\xff\xfe", "not a recipe: it is not UTF-8 text", id="binary"),
+    ],
+)
+def test_a_file_that_is_not_toml(content, message, tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as error:
+        load_recipe(str(path))
+    found, hint = refused(error)
+    # Python 3.14 says "at end of document" and such in other words; the line stays.
+    assert found == f"{path}: {message}"
+    assert hint is None
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "flan-t5-smal.toml"
+    with pytest.raises(UsageError) as error:
+        load_recipe(str(path))
+    hint = "of the shipped ones, did you mean flan-t5-small?"
+    assert refused(error) == (f"no such recipe: {path}", hint)
+
+
+def test_a_folder_is_not_a_recipe(tmp_path):
+    with pytest.raises(UsageError) as error:
+        load_recipe(str(tmp_path))
+    assert refused(error) == (f"cannot read recipe {tmp_path}: Is a directory", None)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path):
+    path = written(tmp_path, "")
+    path.chmod(0)
+    with pytest.raises(UsageError) as error:
+        load_recipe(str(path))
+    assert refused(error) == (f"cannot read recipe {path}: Permission denied", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("flan-t5", "did you mean flan-t5-small?", id="close"),
+        pytest.param(
+            "x", "one of: clip-vit-large-patch14, flan-t5-small, template", id="unlike-any"
+        ),
+    ],
+)
+def test_a_name_that_is_not_shipped(name, hint):
+    with pytest.raises(UsageError) as error:
+        load_recipe(name)
+    assert refused(error) == (f"unknown recipe: {name}", hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("clip-vit-large-patch14", "openai/clip-vit-large-patch14"),
+        ("flan-t5-small", "google/flan-t5-small"),
+        ("template", None),
+    ],
+)
+def test_shipped_recipes_load_by_name(name, model):
+    assert load_recipe(name) == Recipe(model=model, weights="int8")
+
+
+def test_the_shipped_recipes_are_the_files_of_configs():
+    folder = Path(__file__).parents[1] / "configs"
+    assert shipped() == {path.stem: path for path in sorted(folder.iterdir())}
+
+
+def test_the_template_shows_every_key_with_its_default():
+    text = shipped()["template"].read_text()
+    shown = set(re.findall(r"^(?:# )?\[{0,2}(\w+)(?:\]\]| =)", text, flags=re.MULTILINE))
+    assert shown == set(Recipe.model_fields) | set(Rule.model_fields)
+    assert load_recipe("template") == Recipe()
+
+
+def test_the_commented_lines_of_the_template_are_valid(tmp_path):
+    text = shipped()["template"].read_text().replace('weights = "int8"', 'weights = "int4"', 1)
+    lines = re.sub(r"^# (?=\[\[rules\]\]$|\w+ = )", "", text, flags=re.MULTILINE)
+    recipe = load_recipe(str(written(tmp_path, lines)))
+    assert recipe.model == "org/name"
+    assert recipe.group_size == 64
+    assert recipe.rules == (
+        Rule(match="*.layers.0.*", weights="keep"),
+        Rule(match="*.mlp.*", weights="int4", group_size=64),
+    )
+
+
+MIXED = Recipe.parse(
+    {
+        "weights": "int8",
+        "group_size": 128,
+        "include": ["model.*", "head"],
+        "exclude": ["*.router"],
+        "rules": [
+            {"match": "*.0.*", "weights": "keep"},
+            {"match": "*.up", "weights": "int4", "group_size": 64},
+            {"match": "*.mlp.*", "weights": "int2"},
+            {"match": "*.attn", "weights": "float8"},
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "choice"),
+    [
+        pytest.param(
+            "head", Choice(weights="int8", group_size=None, reason="as the recipe says"), id="none"
+        ),
+        pytest.param(
+            "pooler", Choice(weights=None, group_size=None, reason="not included"), id="include"
+        ),
+        pytest.param(
+            "model.1.router",
+            Choice(weights=None, group_size=None, reason="excluded by *.router"),
+            id="exclude",
+        ),
+        pytest.param(
+            "model.0.mlp.up",
+            Choice(weights=None, group_size=None, reason="kept by rule *.0.*", rule=0),
+            id="first-match-keeps",
+        ),
+        pytest.param(
+            "model.1.mlp.up",
+            Choice(weights="int4", group_size=64, reason="by rule *.up", rule=1),
+            id="first-match",
+        ),
+        pytest.param(
+            "model.1.mlp.down",
+            Choice(weights="int2", group_size=128, reason="by rule *.mlp.*", rule=2),
+            id="group-size-of-the-recipe",
+        ),
+        pytest.param(
+            "model.1.attn",
+            Choice(weights="float8", group_size=None, reason="by rule *.attn", rule=3),
+            id="no-groups-in-8-bit",
+        ),
+    ],
+)
+def test_choose(module, choice):
+    assert MIXED.choose(module) == choice
+
+
+def test_a_rule_for_the_group_size_alone_leaves_the_weights():
+    values = {"weights": "int4", "rules": [{"match": "a", "group_size": 32}]}
+    recipe = Recipe.parse(values)
+    assert recipe.choose("a").weights == recipe.choose("b").weights == "int4"
+    assert recipe.choose("a").group_size == 32
+    assert recipe.choose("b").group_size is None
+
+
+def test_a_rule_may_be_the_one_that_makes_hqq_right():
+    values = {"optimizer": "hqq", "rules": [{"match": "a", "weights": "int4"}]}
+    assert Recipe.parse(values).optimizer == "hqq"
+
+
+def test_unmatched_globs_are_told_with_their_keys():
+    modules = ["model.0.attn", "model.0.up", "head"]
+    assert MIXED.unmatched(modules) == ("exclude *.router", "rule *.mlp.*")
+    assert MIXED.unmatched([])[:2] == ("include model.*", "include head")
+    assert Recipe().unmatched([]) == ()
+
+
+def test_override_puts_options_on_top():
+    recipe = Recipe.parse({"model": "org/name", "weights": "int4", "group_size": 64})
+    changed = recipe.override(weights="int2", group_size=None, include=["a"], rest="float16")
+    assert changed == Recipe(
+        model="org/name", weights="int2", group_size=64, include=("a",), rest="float16"
+    )
+    assert recipe.weights == "int4"
+
+
+def test_override_validates_anew():
+    with pytest.raises(UsageError) as error:
+        Recipe(weights="int4", group_size=64).override(weights="int8")
+    hint = "int8 has one scale a row: leave out group_size"
+    assert refused(error) == ("group_size: is for int4 and int2", hint)
+    with pytest.raises(UsageError) as error:
+        Recipe().override(weigths="int8")
+    assert refused(error) == ("unknown key: weigths", "did you mean weights?")
+
+
+@pytest.mark.parametrize(("weights", "downcast"), [("int8", False), ("bfloat16", True)])
+def test_downcast(weights, downcast):
+    recipe = Recipe.parse({"weights": weights, "rest": "bfloat16"})
+    assert recipe.downcast is downcast
+    assert recipe.choose("any").weights == weights
+
+
+def test_json_is_canonical_and_comes_back():
+    assert Recipe().to_json() == (
+        '{"embeddings":"keep","exclude":[],"group_size":null,"include":[],"model":null,'
+        '"optimizer":"max","rest":"keep","rules":[],"weights":"int8"}'
+    )
+    assert Recipe.parse(MIXED.to_dict()) == MIXED
+    assert list(MIXED.to_dict()) == KEYS.split(", ")
+
+
+def test_recipes_are_frozen_and_hashable():
+    with pytest.raises(ValueError, match="frozen"):
+        MIXED.weights = "int4"
+    assert hash(Recipe.parse(MIXED.to_dict())) == hash(MIXED)
