@@ -1,0 +1,108 @@
+"""Quantize a model into a frozen directory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantcli.api.request import Request, decide, make_request, plan_request, read_model
+from quantcli.frozen.staging import Staging, check_output
+
+if TYPE_CHECKING:
+    from quantcli.execute import Progress
+    from quantcli.plan import Plan, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A frozen directory that was written, and what it took. It is a path where one is needed.
+
+    `seconds` is the time of running the plan, from the first read to the last shard in place.
+    """
+
+    output: Path
+    plan: Plan
+    seconds: float
+    mended: dict[str, int]
+
+    def __fspath__(self) -> str:
+        return str(self.output)
+
+
+def quantize(
+    model: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> Frozen:
+    """Quantize a model and write a frozen directory.
+
+    `output` is by default `./<name>-<weights>`; `jobs` is the number of threads, by default the
+    cores. `options` are those of `make_request`. Raises `UsageError`, `ModelError`, `MachineError`;
+    then nothing is left behind.
+    """
+    request = make_request(model, **options)
+    return quantize_request(request, output=output, overwrite=overwrite, jobs=jobs)
+
+
+def default_output(request: Request) -> Path:
+    """Return `./<name>-<weights>` for a model by name or in a folder."""
+    name = request.model.partition("@")[0]
+    if Path(request.model).exists():
+        name = str(Path(request.model).resolve())
+    return Path(f"{Path(name).name}-{request.recipe.weights}")
+
+
+def quantize_request(
+    request: Request,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+) -> Frozen:
+    """Quantize as asked. `on_plan` sees the plan before it is run."""
+    from quantcli.execute import run_plan
+    from quantcli.frozen.write import write_metadata
+
+    target = Path(output) if output is not None else default_output(request)
+    check_output(target, overwrite=overwrite)
+    decided, source = plan_request(request)
+    if on_plan is not None:
+        on_plan(decided)
+    source.checkpoint.fetch()
+    if source.sampled:
+        source = read_model(request, source.checkpoint, here=True)
+        decided = decide(request, source)
+    staging = Staging(
+        target, digest=decided.digest(), needed=_needed(decided, source), overwrite=overwrite
+    )
+    with staging:
+        began = time.perf_counter()
+        report = run_plan(
+            decided, source, staging.folder, jobs=jobs or os.cpu_count() or 1, progress=progress
+        )
+        seconds = time.perf_counter() - began
+        write_metadata(staging.folder, decided, source.checkpoint, mended=report.mended)
+        staging.commit()
+    return Frozen(output=target, plan=decided, seconds=seconds, mended=dict(report.mended))
+
+
+def _needed(decided: Plan, source: Source) -> int:
+    side = sum(path.stat().st_size for _, path in source.checkpoint.side_files())
+    return decided.nbytes + side
+
+
+def peak_rss_bytes() -> int:
+    """Return the peak resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,100 @@
+"""What is asked for: a model, a recipe, and how far the model may be trusted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quantcli.errors import UsageError
+from quantcli.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from quantcli.checkpoint import Checkpoint
+    from quantcli.plan import Plan, Source
+
+MAX_SHARD_SIZE = 5 * 10**9
+"""Bytes of payload in one output shard, unless asked otherwise: what transformers takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked for: a model by name, a recipe, and how far the model may be trusted."""
+
+    model: str
+    recipe: Recipe
+    revision: str | None = None
+    trust_remote_code: bool = False
+    max_shard_size: int = MAX_SHARD_SIZE
+
+
+def make_request(
+    model: str | os.PathLike[str] | None,
+    *,
+    recipe: str | Recipe | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    max_shard_size: int = MAX_SHARD_SIZE,
+    **options: Any,
+) -> Request:
+    """Put a model and options on top of a recipe.
+
+    `options` are keys of a recipe (`weights`, `rest`, `optimizer`, `group_size`, `include`,
+    `exclude`, `rules`); None leaves what the recipe says. Raises `UsageError`.
+    """
+    base = load_recipe(recipe) if isinstance(recipe, str) else recipe or Recipe()
+    whole = base.override(model=os.fspath(model) if model is not None else None, **options)
+    if whole.model is None:
+        raise UsageError("no model is named", hint="name one, or set model in the recipe")
+    return Request(
+        model=whole.model,
+        recipe=whole,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        max_shard_size=max_shard_size,
+    )
+
+
+def plan(model: str | os.PathLike[str], **options: Any) -> Plan:
+    """Decide what `quantize` would do with a model, from headers and config only.
+
+    `options` are those of `make_request`. Raises `UsageError` and `ModelError`.
+    """
+    return plan_request(make_request(model, **options))[0]
+
+
+def plan_request(request: Request) -> tuple[Plan, Source]:
+    """Plan a request; returns the plan and what it was made from."""
+    source = read_model(request, open_model(request))
+    return decide(request, source), source
+
+
+def open_model(request: Request) -> Checkpoint:
+    from quantcli.checkpoint import open_checkpoint
+
+    return open_checkpoint(request.model, revision=request.revision)
+
+
+def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = None) -> Source:
+    recipe = request.recipe
+    rest = recipe.weights if recipe.downcast else recipe.rest
+    return source_at(request, checkpoint, rest, here=here)
+
+
+def source_at(
+    request: Request, checkpoint: Checkpoint, rest: str, *, here: bool | None = None
+) -> Source:
+    from quantcli.plan import read_source
+
+    return read_source(
+        checkpoint,
+        rest=rest,
+        trust_remote_code=request.trust_remote_code,
+        here=checkpoint.revision is None if here is None else here,
+    )
+
+
+def decide(request: Request, source: Source) -> Plan:
+    from quantcli.plan import make_plan
+
+    return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)

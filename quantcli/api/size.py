@@ -1,0 +1,129 @@
+"""Predict, to the byte, what a model takes at each weight dtype."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quantcli.api.request import Request, decide, make_request, open_model, source_at
+from quantcli.dtypes import DOWNCASTS, WEIGHTS, parse_weights
+from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from quantcli.plan import Plan, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a model takes at one weight dtype; `bytes` is what `quantize` then writes."""
+
+    weights: str
+    bytes: int
+    ratio: float
+    tensors_quantized: int
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """The original bytes of a model by dtype, and what it takes at each weight dtype."""
+
+    model: str
+    revision: str | None
+    parameters: int
+    original_dtypes: dict[str, int]
+    predictions: tuple[Prediction, ...]
+    frozen: bool = False
+    notices: tuple[str, ...] = ()
+
+    @property
+    def original_bytes(self) -> int:
+        """Bytes of the model's tensors in the checkpoint, tied ones once."""
+        return sum(self.original_dtypes.values())
+
+
+def size(
+    model: str | os.PathLike[str], *, weights: Sequence[str] = (), **options: Any
+) -> Footprint:
+    """Predict, to the byte, what a model takes at each weight dtype; read headers only.
+
+    `weights` are the dtypes asked for, by default all. `options` are those of `make_request`. A
+    frozen directory tells what is in it.
+    """
+    for name in weights:
+        parse_weights(name)
+    if is_frozen(model):
+        return _frozen_footprint(model)
+    request = make_request(model, **options)
+    if not weights:
+        weights = [request.recipe.weights] if options.get("recipe") else WEIGHTS
+    plans = list(_plans(request, weights))
+    first = plans[0]
+    return Footprint(
+        model=first.model,
+        revision=first.revision,
+        parameters=first.parameters,
+        original_dtypes=dict(first.original_dtypes),
+        predictions=tuple(
+            Prediction(
+                weights=decided.weights,
+                bytes=decided.nbytes,
+                ratio=decided.ratio,
+                tensors_quantized=len(decided.quantized),
+                coverage=decided.coverage,
+            )
+            for decided in plans
+        ),
+        notices=tuple(dict.fromkeys(notice for decided in plans for notice in decided.notices)),
+    )
+
+
+def _plans(request: Request, weights: Sequence[str]) -> Iterator[Plan]:
+    """Plan one model at several weight dtypes; the checkpoint is opened once."""
+    checkpoint = open_model(request)
+    sources: dict[str, Source] = {}
+    for name in weights:
+        recipe = request.recipe
+        if name != recipe.weights:
+            # options that fit one dtype only (group size, optimizer) are left out for the others
+            recipe = _recipe_for(recipe, name)
+        rest = name if name in DOWNCASTS else recipe.rest
+        if rest not in sources:
+            sources[rest] = source_at(request, checkpoint, rest)
+        asked = Request(
+            model=request.model, recipe=recipe, max_shard_size=request.max_shard_size
+        )
+        yield decide(asked, sources[rest])
+
+
+def _recipe_for(recipe: Recipe, weights: str) -> Recipe:
+    if weights in DOWNCASTS:
+        return Recipe(model=recipe.model, weights=weights)
+    changed = recipe.to_dict() | {"weights": weights}
+    if weights not in ("int4", "int2"):
+        changed |= {"group_size": None, "optimizer": "max"}
+    return Recipe.parse(changed)
+
+
+def _frozen_footprint(folder: str | os.PathLike[str]) -> Footprint:
+    manifest = read_manifest(folder)
+    found = manifest["footprint"]
+    return Footprint(
+        model=os.fspath(folder),
+        revision=manifest["source"]["revision"],
+        parameters=found["parameters"],
+        original_dtypes=found["original"]["dtypes"],
+        predictions=(
+            Prediction(
+                weights=manifest["weights"],
+                bytes=found["quantized"]["bytes"],
+                ratio=found["ratio"],
+                tensors_quantized=found["tensors_quantized"],
+                coverage=found["coverage"],
+            ),
+        ),
+        frozen=True,
+    )

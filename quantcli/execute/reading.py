@@ -1,0 +1,133 @@
+"""Reading a parameter a few rows at a time, in the dtype of the model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from quantcli.checkpoint import TensorRecord
+from quantcli.dtypes import SIZES
+from quantcli.errors import ModelError
+from quantcli.plan import Source, TensorPlan
+
+
+class Workspace:
+    """Reusable buffers of one thread, by name; they grow to the largest block that was asked for.
+
+    Blocks stay in cache only if their memory is the same from one block to the next.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, torch.Tensor] = {}
+
+    def take(self, name: str, dtype: torch.dtype, numel: int) -> torch.Tensor:
+        """Return a flat tensor of `numel` elements, with whatever its memory holds."""
+        nbytes = numel * dtype.itemsize
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.numel() < nbytes:
+            buffer = torch.empty(nbytes, dtype=torch.uint8)
+            self._buffers[name] = buffer
+        return buffer[:nbytes].view(dtype)
+
+
+class Reader(Protocol):
+    """Gives the elements of one parameter."""
+
+    def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
+        """Fill `out`, flat, with the elements from `start` on, cast to its dtype."""
+
+
+class FileReader:
+    """Reads a contiguous tensor from a file, by `preadv` into the caller's memory."""
+
+    def __init__(self, descriptor: int, record: TensorRecord) -> None:
+        self._descriptor = descriptor
+        self._record = record
+        self._dtype = getattr(torch, record.dtype)
+        self._itemsize = SIZES[record.dtype]
+
+    def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
+        same = out.dtype == self._dtype
+        raw = out if same else workspace.take("raw", self._dtype, out.numel())
+        self._fill(raw.view(torch.uint8), self._record.offset + start * self._itemsize)
+        if not same:
+            out.copy_(raw)
+
+    def _fill(self, raw: torch.Tensor, offset: int) -> None:
+        view = memoryview(raw.numpy())
+        filled = 0
+        while filled < len(view):
+            count = os.preadv(self._descriptor, [view[filled:]], offset + filled)
+            if count == 0:
+                raise ModelError(f"{self._record.file} ended while {self._record.name} was read")
+            filled += count
+
+
+class MemoryReader:
+    """Reads from a tensor in memory: one that a conversion made, or that is not contiguous."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._flat = tensor.reshape(-1)
+
+    def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:  # noqa: ARG002
+        out.copy_(self._flat[start : start + out.numel()])
+
+
+class Readers:
+    """Opens the weight files of a checkpoint once, and makes readers of its parameters."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._descriptors: dict[str, int] = {}
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+
+    def open(self, tensor: TensorPlan) -> Reader:
+        """Return a reader of an entry; what it is made from is only then in memory."""
+        binding = self._source.binding(tensor.name)
+        assert binding is not None, tensor.name
+        if binding.convert is not None:
+            dtype = getattr(torch, tensor.dtype)
+            return MemoryReader(binding.convert(lambda name: self.whole(name).to(dtype)))
+        record = self._source.checkpoint.tensors[binding.sources[0]]
+        if record.strided:
+            return MemoryReader(self._source.checkpoint.read(record.name))
+        return FileReader(self._descriptor(record.file), record)
+
+    def is_streamed(self, tensor: TensorPlan) -> bool:
+        """Tell whether an entry can be read a few rows at a time without its whole in memory."""
+        binding = self._source.binding(tensor.name)
+        assert binding is not None, tensor.name
+        record = self._source.checkpoint.tensors[binding.sources[0]]
+        return binding.convert is None and not record.strided
+
+    def whole(self, name: str) -> torch.Tensor:
+        """Read one tensor of the checkpoint into memory, in its own dtype."""
+        record = self._source.checkpoint.tensors[name]
+        if record.strided:
+            return self._source.checkpoint.read(name)
+        dtype = getattr(torch, record.dtype)
+        tensor = torch.empty(record.shape, dtype=dtype)
+        if tensor.numel():
+            reader = FileReader(self._descriptor(record.file), record)
+            reader.read(0, tensor.view(-1), Workspace())
+        return tensor
+
+    def prepare(self) -> None:
+        """Open every weight file, before threads share them."""
+        for file in self._source.checkpoint.weight_files:
+            self._descriptor(file)
+
+    def _descriptor(self, file: str) -> int:
+        if file not in self._descriptors:
+            path: Path = self._source.checkpoint.path(file)
+            self._descriptors[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptors[file]

@@ -1,0 +1,188 @@
+"""Run the shard tasks of a plan: threads here; each shard appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from quantcli.errors import MachineError
+from quantcli.execute.reading import Readers, Workspace
+from quantcli.execute.shard import ShardFile, layout
+from quantcli.execute.tasks import Unit, run_unit, units, write_constants
+from quantcli.plan import Plan, Source
+
+
+class Progress(Protocol):
+    """Is told how much is to be read, and how much was."""
+
+    def start(self, total: int) -> None:
+        """Begin: `total` bytes will be read."""
+
+    def advance(self, nbytes: int) -> None:
+        """Go on: `nbytes` more were read and written."""
+
+    def stop(self) -> None:
+        """End, whether all was done or not."""
+
+
+class NoProgress:
+    """Says nothing."""
+
+    def start(self, total: int) -> None:
+        pass
+
+    def advance(self, nbytes: int) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Report:
+    """What running a plan found: zero rows whose float8 data was mended, by entry."""
+
+    mended: Counter[str] = field(default_factory=Counter)
+
+
+def run_plan(
+    plan: Plan, source: Source, folder: Path, *, jobs: int, progress: Progress | None = None
+) -> Report:
+    """Write the shards of a plan into `folder`; shards that are already there are left alone.
+
+    Raises `ModelError` where the weights are at fault, `MachineError` where the disk is.
+    """
+    progress = progress or NoProgress()
+    with Readers(source) as readers, _one_thread_each():
+        readers.prepare()
+        run = _Run(plan, readers, folder, progress)
+        run.go(jobs)
+    return run.report
+
+
+class _Run:
+    """The state that the threads of one run share."""
+
+    def __init__(self, plan: Plan, readers: Readers, folder: Path, progress: Progress) -> None:
+        self._plan = plan
+        self._readers = readers
+        self._folder = folder
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._stopped = threading.Event()
+        self._left: Counter[int] = Counter()
+        self._files: dict[int, ShardFile] = {}
+        self.report = Report()
+
+    def go(self, jobs: int) -> None:
+        """Do every shard that is not there yet."""
+        todo = [index for index in range(len(self._plan.shards)) if not self._is_done(index)]
+        work = {index: self._units(index) for index in todo}
+        self._progress.start(sum(unit.nbytes for parts in work.values() for unit in parts))
+        pool = ThreadPoolExecutor(jobs, thread_name_prefix="quantcli")
+        try:
+            futures = [
+                pool.submit(self._do, index, unit) for index in todo for unit in work[index]
+            ]
+            self._await(futures)
+        finally:
+            self._stopped.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            for shard in self._files.values():
+                shard.abandon()
+            self._progress.stop()
+
+    def _units(self, index: int) -> list[Unit]:
+        parts = [
+            unit
+            for tensor in self._plan.in_shard(index)
+            for unit in units(tensor, self._readers)
+        ]
+        self._left[index] = len(parts)
+        return parts
+
+    def _is_done(self, index: int) -> bool:
+        path = self._folder / self._plan.shards[index]
+        _, _, size = layout(self._stored(index))
+        return path.exists() and path.stat().st_size == size
+
+    def _stored(self, index: int) -> list[object]:
+        return [stored for tensor in self._plan.in_shard(index) for stored in tensor.stored]
+
+    @staticmethod
+    def _await(futures: list[Future[None]]) -> None:
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+    def _do(self, index: int, unit: Unit) -> None:
+        if self._stopped.is_set():
+            return
+        try:
+            shard = self._shard(index)
+            mended = run_unit(unit, self._readers, shard, self._workspace())
+            self._done(index, unit, mended)
+        except OSError as error:
+            self._stopped.set()
+            raise _machine_error(error, self._folder) from error
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _workspace(self) -> Workspace:
+        if not hasattr(self._local, "workspace"):
+            self._local.workspace = Workspace()
+        workspace: Workspace = self._local.workspace
+        return workspace
+
+    def _shard(self, index: int) -> ShardFile:
+        with self._lock:
+            if index not in self._files:
+                shard = ShardFile(self._folder / self._plan.shards[index], self._stored(index))
+                self._files[index] = shard
+                for tensor in self._plan.in_shard(index):
+                    write_constants(tensor, shard)
+            return self._files[index]
+
+    def _done(self, index: int, unit: Unit, mended: int) -> None:
+        with self._lock:
+            self._progress.advance(unit.nbytes)
+            if mended:
+                self.report.mended[unit.tensor.name] += mended
+            self._left[index] -= 1
+            finished = self._files.pop(index) if self._left[index] == 0 else None
+        if finished is not None:
+            finished.finish()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let each of our threads compute alone: blocks are too small to be shared out again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _machine_error(error: OSError, folder: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError(
+            f"no space left on the disk of {folder.parent}",
+            hint="free some space, or write elsewhere with -o",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return MachineError(f"no permission to write in {folder.parent}: {error.strerror}")
+    return MachineError(f"reading or writing failed: {error}")

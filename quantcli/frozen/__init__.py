@@ -1,0 +1,1 @@
+"""The frozen directory: its layout, its manifest, its checksums."""

@@ -1,0 +1,68 @@
+"""What config.json and quanto_qmap.json of a frozen directory say of the quantization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quantcli.plan import Plan, TensorPlan
+from quantcli.plan.layout import default_group_size
+
+QUANT_METHOD = "quantcli"
+CONFIG_VERSION = 1
+
+
+def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return the original's config with the dtype of the model and how it is quantized.
+
+    Tensor names are parameter names, so the section is there for a pure downcast too: without it
+    transformers would convert them a second time.
+    """
+    frozen = {key: value for key, value in config.items() if key != "torch_dtype"}
+    frozen["architectures"] = [plan.architecture]
+    frozen["dtype"] = plan.dtype
+    if plan.untied and not any(tensor.action == "alias" for tensor in plan.tensors):
+        frozen["tie_word_embeddings"] = False
+    frozen["quantization_config"] = {
+        "quant_method": QUANT_METHOD,
+        "version": CONFIG_VERSION,
+        "weights": plan.weights,
+        "modules": {
+            tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
+            for tensor in plan.quantized
+        },
+        "untied": list(plan.untied),
+        "computed": [tensor.name for tensor in plan.tensors if tensor.action == "compute"],
+    }
+    return frozen
+
+
+def quanto_map(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return Quanto's own quantization map (`optimum.quanto.quantization_map`)."""
+    return {
+        tensor.module: {"weights": str(tensor.qtype), "activations": "none"}
+        for tensor in plan.quantized
+    }
+
+
+def plain_quanto_loads(plan: Plan) -> bool:
+    """Tell whether `QuantizedModelForCausalLM.from_pretrained` gets all of the directory right.
+
+    It knows causal language models and Quanto's own group sizes, and leaves what is not stored
+    uninitialised.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    causal = plan.architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    complete = all(tensor.action != "compute" for tensor in plan.tensors)
+    return causal and complete and bool(plan.quantized) and all(map(_is_plain, plan.quantized))
+
+
+def _is_plain(tensor: TensorPlan) -> bool:
+    if tensor.qtype not in ("qint4", "qint2"):
+        return True
+    if tensor.group_size != default_group_size(tensor.shape):
+        return False
+    # its TinyGemm layout refuses rows that are no multiple of 16
+    tinygemm = tensor.qtype == "qint4" and tensor.dtype == "bfloat16" and tensor.group_size == 128
+    return not tinygemm or tensor.shape[0] % 16 == 0

@@ -1,0 +1,155 @@
+"""The output directory as a transaction: it gets its name when it is complete, and not before."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from quantcli.errors import MachineError, UsageError
+from quantcli.frozen.manifest import is_frozen
+
+DIGEST = ".plan"
+LOCK = ".lock"
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that exists, unless it may be replaced.
+
+    Only a frozen directory or an empty one is ever replaced. Raises `UsageError`.
+    """
+    if not output.exists() and not output.is_symlink():
+        return
+    if not output.is_dir():
+        raise UsageError(f"{output} exists and is not a directory", hint="choose another with -o")
+    if not overwrite:
+        raise UsageError(f"{output} exists", hint="pass --overwrite, or choose another with -o")
+    if not is_frozen(output) and any(output.iterdir()):
+        raise UsageError(
+            f"{output} is not a frozen directory, and is not overwritten",
+            hint="remove it yourself, or choose another with -o",
+        )
+
+
+class Staging:
+    """A folder beside the output that becomes the output.
+
+    What an interrupted run of the same plan left there is found again (`digest` tells plans
+    apart); any other end but `commit` removes it.
+    """
+
+    def __init__(self, output: Path, *, digest: str, needed: int, overwrite: bool) -> None:
+        self.output = output.absolute()
+        self.folder = self.output.with_name(f".{self.output.name}.partial")
+        self._digest = digest
+        self._needed = needed
+        self._overwrite = overwrite
+        self._lock = -1
+
+    def __enter__(self) -> Staging:
+        check_output(self.output, overwrite=self._overwrite)
+        with machine_errors(self.output):
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
+            self._take_lock()
+            self._empty_unless_resumed()
+        try:
+            self._check_space()
+        except MachineError:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if self.folder.exists() and not (interrupted and self.resumable()):
+            self._remove()
+        os.close(self._lock)
+
+    def resumable(self) -> bool:
+        """Tell whether there are finished shards to go on from."""
+        return any(self.folder.glob("*.safetensors"))
+
+    def commit(self) -> None:
+        """Give the directory its final name, in the place of an older one if there is one."""
+        check_output(self.output, overwrite=self._overwrite)
+        with machine_errors(self.output):
+            (self.folder / DIGEST).unlink()
+            (self.folder / LOCK).unlink()
+            _sync_folder(self.folder)
+            replaced = self.output.with_name(f".{self.output.name}.replaced")
+            if self.output.exists():
+                os.replace(self.output, replaced)
+            os.replace(self.folder, self.output)
+            _sync_folder(self.output.parent)
+            shutil.rmtree(replaced, ignore_errors=True)
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise MachineError(
+                f"another quantcli is writing {self.output}", hint="wait for it, or use -o"
+            ) from error
+
+    def _empty_unless_resumed(self) -> None:
+        note = self.folder / DIGEST
+        with contextlib.suppress(FileNotFoundError):
+            if note.read_text() == self._digest:
+                return
+        for path in self.folder.iterdir():
+            if path.name != LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        note.write_text(self._digest)
+
+    def _check_space(self) -> None:
+        present = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        free = shutil.disk_usage(self.folder).free
+        if self._needed - present > free:
+            raise MachineError(
+                f"no space: {self.output} takes {self._needed / 1e9:.3f} GB "
+                f"and {free / 1e9:.3f} GB are free",
+                hint="free some space, or write elsewhere with -o",
+            )
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def machine_errors(output: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into errors that name the output."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MachineError(
+                f"no space left on the disk of {output}",
+                hint="free some space, or write elsewhere with -o",
+            ) from error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise UsageError(f"{output} cannot be made: {error.strerror}") from error
+        raise MachineError(
+            f"cannot write {output}: {error.strerror}", hint="choose another place with -o"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,102 @@
+"""Everything of a frozen directory that is not weights."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantcli.frozen.card import model_card
+from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
+from quantcli.frozen.manifest import FORMAT_VERSION, MANIFEST, files_below, sha256, write_json
+from quantcli.plan import Plan
+
+if TYPE_CHECKING:
+    from quantcli.checkpoint import Checkpoint
+
+PACKAGES = ("quantcli", "optimum-quanto", "torch", "transformers", "safetensors")
+
+
+def write_metadata(
+    folder: Path, plan: Plan, checkpoint: Checkpoint, *, mended: Mapping[str, int]
+) -> None:
+    """Write config, index, qmap, model card and the source's side files; the manifest last."""
+    for name, path in checkpoint.side_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    write_json(folder / "config.json", frozen_config(checkpoint.config, plan))
+    if len(plan.shards) > 1:
+        write_json(folder / "model.safetensors.index.json", shard_index(plan))
+    if plain_quanto_loads(plan):
+        write_json(folder / "quanto_qmap.json", quanto_map(plan))
+    (folder / "README.md").write_text(model_card(plan), encoding="utf-8")
+    write_json(folder / MANIFEST, manifest(folder, plan, mended))
+
+
+def shard_index(plan: Plan) -> dict[str, Any]:
+    """Return the index of the shards, as transformers writes it."""
+    places = {
+        stored.name: plan.shards[tensor.shard]
+        for tensor in plan.tensors
+        if tensor.shard is not None
+        for stored in tensor.stored
+    }
+    metadata = {"total_size": plan.nbytes, "total_parameters": plan.parameters}
+    return {"metadata": metadata, "weight_map": dict(sorted(places.items()))}
+
+
+def manifest(folder: Path, plan: Plan, mended: Mapping[str, int]) -> dict[str, Any]:
+    """Return the manifest of a directory that is otherwise complete."""
+    files = files_below(folder)
+    hidden = [name for name in files if name.startswith(".")]
+    return {
+        "format_version": FORMAT_VERSION,
+        "source": {"model": plan.model, "revision": plan.revision},
+        "recipe": dict(plan.recipe),
+        "architecture": plan.architecture,
+        "dtype": plan.dtype,
+        "weights": plan.weights,
+        "versions": {
+            **{package: version(package) for package in PACKAGES},
+            "python": platform.python_version(),
+        },
+        "footprint": footprint(plan),
+        "tensors": [_tensor(tensor, mended) for tensor in plan.tensors],
+        "files": {
+            name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+            for name, path in files.items()
+            if name not in hidden
+        },
+    }
+
+
+def footprint(plan: Plan) -> dict[str, Any]:
+    """Return the totals of a plan: bytes of the original and of the output, and how many."""
+    return {
+        "parameters": plan.parameters,
+        "original": {"bytes": plan.original_bytes, "dtypes": dict(plan.original_dtypes)},
+        "quantized": {"bytes": plan.nbytes, "dtypes": plan.stored_dtypes()},
+        "ratio": plan.ratio,
+        "tensors_quantized": len(plan.quantized),
+        "coverage": plan.coverage,
+    }
+
+
+def _tensor(tensor: Any, mended: Mapping[str, int]) -> dict[str, Any]:
+    entry = {
+        "name": tensor.name,
+        "action": tensor.action,
+        "reason": tensor.reason,
+        "qtype": tensor.qtype,
+        "group_size": tensor.group_size,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "bytes": tensor.nbytes,
+    }
+    if tensor.name in mended:
+        entry["zero_rows"] = mended[tensor.name]
+    return entry

@@ -1,0 +1,201 @@
+"""The plan as plain data: what becomes of every tensor of a model. It holds no weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from quantcli.dtypes import SIZES, is_float
+
+Action = Literal["quantize", "cast", "keep", "alias", "compute"]
+"""quantize: to a Quanto qtype. cast: to another dtype. keep: byte for byte. alias: one tensor with
+another entry, stored there. compute: not stored, transformers makes it while it builds the model.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One tensor of the output: its name, the name of its torch dtype, its shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its payload."""
+        return math.prod(self.shape) * SIZES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorPlan:
+    """What becomes of one entry of the model's state dict.
+
+    `sources` are checkpoint tensors; `conversion` names transformers' operations that make the
+    entry from them. `dtype` is that of the loaded model. `reason` says why the entry is not
+    quantized, or where the result departs from Quanto's.
+    """
+
+    name: str
+    module: str
+    kind: str
+    action: Action
+    reason: str = ""
+    sources: tuple[str, ...] = ()
+    conversion: str | None = None
+    dtype: str
+    shape: tuple[int, ...]
+    is_parameter: bool = True
+    qtype: str | None = None
+    group_size: int | None = None
+    optimizer: str | None = None
+    stored: tuple[Stored, ...] = ()
+    shard: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the entry takes in the output."""
+        return sum(tensor.nbytes for tensor in self.stored)
+
+    @property
+    def numel(self) -> int:
+        """Elements of the entry."""
+        return math.prod(self.shape)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Tell whether it counts for coverage: a weight of two dimensions or more."""
+        return self.is_parameter and len(self.shape) >= 2 and is_float(self.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `quantize` will do with one model, to the byte.
+
+    `original_dtypes` maps a dtype to the bytes that the model's tensors take in the checkpoint,
+    tied tensors once. `recipe` is the resolved recipe. `notices` are for the user to read.
+    """
+
+    model: str
+    revision: str | None
+    architecture: str
+    dtype: str
+    weights: str
+    recipe: Mapping[str, Any]
+    original_dtypes: Mapping[str, int]
+    tensors: tuple[TensorPlan, ...]
+    shards: tuple[str, ...]
+    untied: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @cached_property
+    def original_bytes(self) -> int:
+        """Bytes of the model's tensors in the checkpoint."""
+        return sum(self.original_dtypes.values())
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of the tensors of the output."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    @property
+    def ratio(self) -> float:
+        """Output bytes over original bytes."""
+        return self.nbytes / self.original_bytes if self.original_bytes else 1.0
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters, tied ones once."""
+        return sum(
+            tensor.numel
+            for tensor in self.tensors
+            if tensor.is_parameter and tensor.action not in ("alias", "compute")
+        )
+
+    @cached_property
+    def quantized(self) -> tuple[TensorPlan, ...]:
+        """The entries that are quantized."""
+        return tuple(tensor for tensor in self.tensors if tensor.action == "quantize")
+
+    @property
+    def coverage(self) -> float:
+        """Share of the parameters of weight matrices that are quantized, 0 to 1."""
+        matrices = sum(
+            tensor.numel
+            for tensor in self.tensors
+            if tensor.is_matrix and tensor.action not in ("alias", "compute")
+        )
+        return sum(tensor.numel for tensor in self.quantized) / matrices if matrices else 0.0
+
+    def kept_matrices(self) -> list[TensorPlan]:
+        """List the weight matrices that are stored unquantized, largest first."""
+        kept = [
+            tensor
+            for tensor in self.tensors
+            if tensor.is_matrix and tensor.action in ("keep", "cast")
+        ]
+        return sorted(kept, key=lambda tensor: -tensor.nbytes)
+
+    def kept_reasons(self) -> dict[str, tuple[int, int]]:
+        """Map each reason for keeping a weight matrix to how many there are and their bytes."""
+        counts: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
+        for tensor in self.kept_matrices():
+            counts[tensor.reason] += 1
+            sizes[tensor.reason] += tensor.nbytes
+        return {reason: (counts[reason], nbytes) for reason, nbytes in sizes.most_common()}
+
+    def stored_dtypes(self) -> dict[str, int]:
+        """Map each dtype of the output to its bytes, largest first."""
+        sizes: Counter[str] = Counter()
+        for tensor in self.tensors:
+            for stored in tensor.stored:
+                sizes[stored.dtype] += stored.nbytes
+        return dict(sizes.most_common())
+
+    def in_shard(self, index: int) -> tuple[TensorPlan, ...]:
+        """List the entries that are stored in one shard."""
+        return tuple(tensor for tensor in self.tensors if tensor.shard == index)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data, with its totals."""
+        fields = asdict(self)
+        fields["original_bytes"] = self.original_bytes
+        fields["bytes"] = self.nbytes
+        fields["ratio"] = self.ratio
+        fields["parameters"] = self.parameters
+        fields["tensors_quantized"] = len(self.quantized)
+        fields["coverage"] = self.coverage
+        for tensor, plan in zip(fields["tensors"], self.tensors, strict=True):
+            tensor["bytes"] = plan.nbytes
+        return fields
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        """Read back what `to_dict` gave."""
+        known = {name: data[name] for name in cls.__dataclass_fields__}
+        known["tensors"] = tuple(_tensor(item) for item in data["tensors"])
+        for name in ("shards", "untied", "notices"):
+            known[name] = tuple(data[name])
+        return cls(**known)
+
+    def digest(self) -> str:
+        """Return the sha256 of the plan: equal plans give equal bytes."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _tensor(data: Mapping[str, Any]) -> TensorPlan:
+    fields = {name: data[name] for name in TensorPlan.__dataclass_fields__}
+    fields["sources"] = tuple(data["sources"])
+    fields["shape"] = tuple(data["shape"])
+    fields["stored"] = tuple(
+        Stored(name=item["name"], dtype=item["dtype"], shape=tuple(item["shape"]))
+        for item in data["stored"]
+    )
+    return TensorPlan(**fields)

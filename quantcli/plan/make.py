@@ -1,0 +1,204 @@
+"""Recipe x checkpoint x skeleton -> plan."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quantcli.dtypes import DOWNCASTS, QTYPES, is_float
+from quantcli.errors import ModelError, UsageError
+from quantcli.plan.choose import Chooser, Decision
+from quantcli.plan.data import Plan, Stored, TensorPlan
+from quantcli.plan.layout import quantized_tensors
+from quantcli.plan.shards import assign_shards
+from quantcli.plan.source import Source
+from quantcli.skeleton import Entry, WeightModule, weight_modules
+
+if TYPE_CHECKING:
+    from quantcli.recipe import Recipe
+
+LOW_COVERAGE = 0.5
+
+
+def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
+    """Decide what becomes of every tensor of the model.
+
+    Raises `ModelError` where the checkpoint lacks a tensor or has one of another shape, and
+    `UsageError` where the recipe's include patterns match nothing that can be quantized.
+    """
+    modules = weight_modules(source.skeleton)
+    _check(source)
+    chooser = Chooser(recipe, modules)
+    tensors = [
+        _plan_entry(entry, source, modules, chooser) for entry in source.skeleton.entries.values()
+    ]
+    if recipe.include and not any(tensor.action == "quantize" for tensor in tensors):
+        patterns = ", ".join(recipe.include)
+        raise UsageError(
+            f"--include {patterns} matches no module that can be quantized",
+            hint=f"modules are named like {_example(modules)}",
+        )
+    sharded, shards = assign_shards(tensors, max_shard_size)
+    plan = Plan(
+        model=source.checkpoint.model,
+        revision=source.checkpoint.revision,
+        architecture=source.skeleton.architecture,
+        dtype=str(source.skeleton.dtype).removeprefix("torch."),
+        weights=recipe.weights,
+        recipe=recipe.to_dict(),
+        original_dtypes=_original(sharded, source),
+        tensors=sharded,
+        shards=shards,
+        untied=source.ties.untied,
+    )
+    return replace(plan, notices=(*_notices(plan, source), *chooser.unused()))
+
+
+def _check(source: Source) -> None:
+    """Refuse a checkpoint that lacks tensors of the model, or has them in other shapes."""
+    missing, misshapen = [], []
+    for name, entry in source.skeleton.entries.items():
+        binding = source.binding(name)
+        if name in source.ties.aliases:
+            continue
+        if binding is None:
+            if entry.is_parameter and not source.skeleton.computed(name):
+                missing.append(name)
+        elif binding.shape != entry.shape:
+            misshapen.append(f"{name} is {list(binding.shape)} and must be {list(entry.shape)}")
+    where = f"{source.checkpoint.model} as {source.skeleton.architecture}"
+    if missing:
+        raise ModelError(
+            f"{where}: the checkpoint lacks {_some(missing)}",
+            hint="the architecture in config.json must be the one that was saved",
+        )
+    if misshapen:
+        raise ModelError(
+            f"{where}: wrong shape: {_some(misshapen)}",
+            hint="config.json and the weights are not of the same model",
+        )
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def _example(modules: Mapping[str, WeightModule]) -> str:
+    named = [module.name for module in modules.values() if module.obstacle is None]
+    return named[len(named) // 2] if named else "encoder.layer.0.attention.self.query"
+
+
+def _plan_entry(
+    entry: Entry, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
+) -> TensorPlan:
+    module_name, _, leaf = entry.name.rpartition(".")
+    module = modules.get(module_name)
+    base = TensorPlan(
+        name=entry.name,
+        module=module_name,
+        kind=module.kind if module else "",
+        action="keep",
+        dtype=entry.dtype,
+        shape=entry.shape,
+        is_parameter=entry.is_parameter,
+    )
+    if entry.name in source.ties.aliases:
+        return replace(base, action="alias", reason=f"one with {source.ties.aliases[entry.name]}")
+    binding = source.binding(entry.name)
+    if binding is None:
+        return replace(base, action="compute", reason="transformers computes it")
+    base = replace(base, sources=binding.sources, conversion=binding.conversion)
+    decision = Decision(reason="not a weight matrix")
+    if base.is_matrix:
+        decision = _decide(base, leaf, source, module, chooser)
+    if decision.qtype is not None:
+        return _quantized(base, decision)
+    return _unquantized(base, decision.reason, source)
+
+
+def _decide(
+    tensor: TensorPlan, leaf: str, source: Source, module: WeightModule | None, chooser: Chooser
+) -> Decision:
+    """Choose the qtype of a weight matrix, or the reason to keep it."""
+    aliases = [name for name, owner in source.ties.aliases.items() if owner == tensor.name]
+    if chooser.recipe.weights in DOWNCASTS:
+        return Decision(reason=f"cast to {tensor.dtype}")
+    if aliases:
+        return Decision(reason=f"tied with {_some(aliases, 1)}: quantized it would be stored twice")
+    if module is None or leaf != "weight" or module.obstacle:
+        kind = tensor.kind or "module"
+        return Decision(reason=(module and module.obstacle) or f"Quanto has no quantized {kind}")
+    return chooser.choose(module.name, tensor.shape, tensor.dtype)
+
+
+def _quantized(tensor: TensorPlan, decision: Decision) -> TensorPlan:
+    assert decision.qtype is not None
+    return replace(
+        tensor,
+        action="quantize",
+        reason=decision.reason,
+        qtype=decision.qtype,
+        group_size=decision.group_size,
+        optimizer=decision.optimizer,
+        stored=quantized_tensors(
+            tensor.module, tensor.shape, tensor.dtype, decision.qtype, decision.group_size
+        ),
+    )
+
+
+def _unquantized(tensor: TensorPlan, reason: str, source: Source) -> TensorPlan:
+    records = source.checkpoint.tensors
+    same = all(records[name].dtype == tensor.dtype for name in tensor.sources)
+    return replace(
+        tensor,
+        action="keep" if same else "cast",
+        reason=reason,
+        stored=(Stored(name=tensor.name, dtype=tensor.dtype, shape=tensor.shape),),
+    )
+
+
+def _original(tensors: Sequence[TensorPlan], source: Source) -> dict[str, int]:
+    """Count the bytes of the tensors that the model takes from the checkpoint, by dtype."""
+    used = {name: None for tensor in tensors for name in tensor.sources}
+    sizes: Counter[str] = Counter()
+    for name in used:
+        record = source.checkpoint.tensors[name]
+        sizes[record.dtype] += record.nbytes
+    return dict(sizes.most_common())
+
+
+def _notices(plan: Plan, source: Source) -> list[str]:
+    """Say what a user should know before running the plan."""
+    notices = []
+    ignored = [
+        name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)
+    ]
+    if ignored:
+        notices.append(
+            f"{len(ignored)} tensors of the checkpoint are not part of {plan.architecture} "
+            f"and are left out: {_some(ignored)}"
+        )
+    if plan.untied:
+        notices.append(
+            f"{_some(plan.untied)}: stored apart, because the checkpoint holds it apart "
+            "although the config ties it"
+        )
+    if plan.weights in QTYPES and plan.coverage < LOW_COVERAGE:
+        kept = ", ".join(
+            f"{tensor.name} ({tensor.reason})"
+            for tensor in itertools.islice(plan.kept_matrices(), 3)
+        )
+        notices.append(
+            f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {kept}"
+        )
+    casts = {tensor.dtype for tensor in plan.tensors if tensor.action == "cast"}
+    if plan.nbytes > plan.original_bytes and any(is_float(dtype) for dtype in casts):
+        notices.append(
+            f"the output is larger than the original: the model is {plan.dtype} "
+            f"and its checkpoint is not (--rest float16 or bfloat16 makes it smaller)"
+        )
+    return notices

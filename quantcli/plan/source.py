@@ -1,0 +1,113 @@
+"""A checkpoint joined with the skeleton that its tensors fill: what a plan is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quantcli.dtypes import SIZES
+from quantcli.skeleton import Binding, Skeleton, Ties, bind, build, resolve_ties
+
+if TYPE_CHECKING:
+    import torch
+
+    from quantcli.checkpoint import Checkpoint, TensorRecord
+
+CHUNK = 1 << 20
+"""Elements compared at a time where the weights are on the disk."""
+
+SAMPLE = 1 << 12
+"""Elements compared at the start, in the middle and at the end where they are not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A checkpoint together with the skeleton that its tensors fill.
+
+    `sampled` tells that a tie was decided from samples, because the weights are not here yet.
+    """
+
+    checkpoint: Checkpoint
+    skeleton: Skeleton
+    bindings: Mapping[str, Binding]
+    ties: Ties
+    unexpected: Sequence[str]
+    sampled: bool
+
+    def binding(self, name: str) -> Binding | None:
+        """Return where a stored entry comes from; a tied one may lend it from its alias."""
+        return self.bindings.get(self.ties.lenders.get(name, name))
+
+
+def read_source(
+    checkpoint: Checkpoint, *, rest: str = "keep", trust_remote_code: bool = False, here: bool
+) -> Source:
+    """Join a checkpoint with its skeleton; `here` says that its weights are on the disk.
+
+    `rest` is the dtype of the whole model, or "keep" for the checkpoint's own.
+    Raises `ModelError` where the model cannot be built, or its tensors cannot be converted.
+    """
+    skeleton = build(checkpoint, rest=rest, trust_remote_code=trust_remote_code)
+    bindings, unexpected = bind(skeleton, checkpoint.tensors)
+    compared: list[bool] = []
+
+    def equal(first: Binding, second: Binding) -> bool:
+        compared.append(here)
+        return _equal(checkpoint, skeleton.dtype, first, second, here=here)
+
+    ties = resolve_ties(skeleton, bindings, equal)
+    return Source(
+        checkpoint=checkpoint,
+        skeleton=skeleton,
+        bindings=bindings,
+        ties=ties,
+        unexpected=unexpected,
+        sampled=not all(compared),
+    )
+
+
+def _equal(
+    checkpoint: Checkpoint, dtype: torch.dtype, first: Binding, second: Binding, *, here: bool
+) -> bool:
+    """Compare two parameters as transformers compares tied ones: loaded, element by element."""
+    import torch
+
+    if first.sources == second.sources:
+        return True
+    records = [checkpoint.tensors[binding.sources[0]] for binding in (first, second)]
+    if any(binding.convert for binding in (first, second)) or any(r.strided for r in records):
+        return not here or torch.equal(*(_whole(checkpoint, b, dtype) for b in (first, second)))
+    one, other = records
+    if (one.file, one.offset, one.nbytes) == (other.file, other.offset, other.nbytes):
+        return True
+    return one.shape == other.shape and all(
+        torch.equal(
+            _values(checkpoint, one, start, count).to(dtype),
+            _values(checkpoint, other, start, count).to(dtype),
+        )
+        for start, count in _ranges(one.nbytes // SIZES[one.dtype], here=here)
+    )
+
+
+def _whole(checkpoint: Checkpoint, binding: Binding, dtype: torch.dtype) -> torch.Tensor:
+    def read(name: str) -> torch.Tensor:
+        return checkpoint.read(name).to(dtype)
+
+    return binding.convert(read) if binding.convert else read(binding.sources[0])
+
+
+def _values(checkpoint: Checkpoint, record: TensorRecord, start: int, count: int) -> torch.Tensor:
+    import torch
+
+    size = SIZES[record.dtype]
+    raw = bytearray(checkpoint.sample(record.name, start * size, count * size))
+    return torch.frombuffer(raw, dtype=getattr(torch, record.dtype))
+
+
+def _ranges(numel: int, *, here: bool) -> Iterator[tuple[int, int]]:
+    """Yield (start, count): all of a tensor, or its beginning, middle and end."""
+    if here or numel <= 3 * SAMPLE:
+        yield from ((start, min(CHUNK, numel - start)) for start in range(0, numel, CHUNK))
+    else:
+        yield from ((start, SAMPLE) for start in (0, numel // 2, numel - SAMPLE))

@@ -1,0 +1,18 @@
+"""The model on the meta device: its modules, its ties, and where each parameter comes from."""
+
+from quantcli.skeleton.binding import Binding, bind
+from quantcli.skeleton.build import Entry, Skeleton, build
+from quantcli.skeleton.modules import WeightModule, weight_modules
+from quantcli.skeleton.ties import Ties, resolve_ties
+
+__all__ = [
+    "Binding",
+    "Entry",
+    "Skeleton",
+    "Ties",
+    "WeightModule",
+    "bind",
+    "build",
+    "resolve_ties",
+    "weight_modules",
+]
