@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,7 @@ def rooms_imported(tree: ast.Module) -> set[str]:
     for name in imports(list(ast.walk(tree))):
         head, *rest = name.split(".")
         if head == "quantcli":
-            inside = rest and any((PACKAGE / f"{rest[0]}{end}").exists() for end in ("", ".py"))
-            rooms.add(rest[0] if inside else "api")
+            rooms.add(rest[0] if rest and rest[0] in chain(*LEVELS) else "api")
     return rooms
 
 
