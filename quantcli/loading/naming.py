@@ -1,0 +1,61 @@
+"""Stored names in the class that is loaded, which may be another than the one that was frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """Maps stored names to those of a model, as transformers' loader will.
+
+    `same_class` says that the model is of the class that was frozen: names are then the same.
+    Else a base model sheds or gains its prefix, and `renamings` holds the changes of prefix that
+    the class itself declares.
+    """
+
+    same_class: bool
+    prefix: str
+    known: dict[str, Any]
+    renamings: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Naming:
+        """Look at a model as it is now: its quantized modules add names when they are placed."""
+        from transformers.conversion_mapping import get_model_conversion_mapping
+        from transformers.core_model_loading import PrefixChange
+
+        architectures = getattr(model.config, "architectures", None) or []
+        same_class = type(model).__name__ in architectures
+        declared = [] if same_class else get_model_conversion_mapping(model, add_legacy=False)
+        return cls(
+            same_class=same_class,
+            prefix=model.base_model_prefix,
+            known=model.state_dict(),
+            renamings=[change for change in declared if isinstance(change, PrefixChange)],
+        )
+
+    def find(self, name: str) -> str | None:
+        """Return the model's name of a stored parameter, or None where it has no such."""
+        found, _ = self.match(name, [])
+        return found
+
+    def match(self, name: str, converters: list[Any]) -> tuple[str | None, str | None]:
+        """Return the parameter that a stored tensor belongs to, and the converter's pattern."""
+        from transformers.core_model_loading import rename_source_key
+
+        renamed, pattern = rename_source_key(
+            name, self.renamings, converters, self.prefix, self.known
+        )
+        if renamed not in self.known and name in self.known:
+            renamed, pattern = rename_source_key(name, [], [], self.prefix, self.known)
+        return (renamed if renamed in self.known else None), pattern
+
+    def present(self, names: Iterable[str]) -> list[str]:
+        """Return the model's names of those stored names that it has."""
+        return [found for name in names if (found := self.find(name)) is not None]

@@ -1,0 +1,55 @@
+"""Make a model ready to take frozen weights: its quantized modules and its ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from quantcli.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from quantcli.loading.naming import Naming
+
+
+def place_modules(
+    model: PreTrainedModel, modules: Mapping[str, Mapping[str, Any]], naming: Naming
+) -> dict[str, dict[str, Any]]:
+    """Replace the modules that were quantized; return them under the model's names.
+
+    Raises `ModelError` where the model's module is not of a kind that is quantized.
+    """
+    from quantcli.qmodules import create
+
+    placed: dict[str, dict[str, Any]] = {}
+    for stored, spec in modules.items():
+        weight = naming.find(f"{stored}.weight")
+        if weight is None:
+            if naming.same_class:
+                raise ModelError(f"{type(model).__name__} has no module {stored}")
+            continue
+        name = weight.removesuffix(".weight")
+        module = model.get_submodule(name)
+        try:
+            frozen = create(module, str(spec["weights"]), spec.get("group_size"))
+        except (TypeError, KeyError) as error:
+            raise ModelError(f"{name}: cannot be {spec.get('weights')}: {error}") from error
+        frozen.name = name
+        model.set_submodule(name, frozen)
+        placed[name] = dict(spec)
+    return placed
+
+
+def tie_as_stored(model: PreTrainedModel, untied: Iterable[str]) -> None:
+    """Make the model's ties those of the frozen one, whatever its config says.
+
+    A parameter that is one object under two names is stored once, so it is tied as well.
+    """
+    for name in untied:
+        model.all_tied_weights_keys.pop(name, None)
+    first: dict[int, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owner = first.setdefault(id(parameter), name)
+        if owner != name:
+            model.all_tied_weights_keys.setdefault(name, owner)

@@ -1,0 +1,161 @@
+"""transformers' extension point: the config and the quantizer of a frozen directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from transformers.core_model_loading import ConversionOps
+from transformers.quantizers.base import HfQuantizer
+from transformers.quantizers.quantizers_utils import get_module_from_name
+from transformers.utils.quantization_config import QuantizationConfigMixin
+
+from quantcli.errors import ModelError
+from quantcli.loading.registration import METHOD
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from quantcli.loading.naming import Naming
+
+VERSION = 1
+"""The newest layout of a frozen directory that this code can load."""
+
+
+class FrozenConfig(QuantizationConfigMixin):
+    """What `config.json` says of a frozen directory under `quantization_config`."""
+
+    def __init__(
+        self,
+        *,
+        version: int = VERSION,
+        weights: str | None = None,
+        modules: dict[str, dict[str, Any]] | None = None,
+        untied: list[str] | None = None,
+        computed: list[str] | None = None,
+        **rest: Any,
+    ) -> None:
+        if version > VERSION:
+            raise ModelError(
+                f"a frozen directory of version {version}; this quantcli reads up to {VERSION}",
+                hint="upgrade quantcli",
+            )
+        rest.pop("quant_method", None)
+        self.quant_method = cast("Any", METHOD)
+        self.version = version
+        self.weights = weights
+        self.modules = modules or {}
+        self.untied = untied or []
+        self.computed = computed or []
+        self.__dict__.update(rest)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Look an entry up as in the dict of `config.json`, which transformers takes it for."""
+        return getattr(self, name, default)
+
+
+class Deserialize(ConversionOps):
+    """Makes the weight of one quantized module from its stored parts."""
+
+    def __init__(self, hf_quantizer: FrozenQuantizer) -> None:
+        self.hf_quantizer = hf_quantizer
+
+    def convert(  # type: ignore[override]
+        self, input_dict: dict[str, list[torch.Tensor]], **kwargs: Any
+    ) -> dict[str, Any]:
+        """Return the parameter `weight` of the module that `full_layer_name` names."""
+        from quantcli.qmodules import assemble
+
+        module, _ = get_module_from_name(kwargs["model"], kwargs["full_layer_name"])
+        parts = {name.removeprefix("weight."): found[0] for name, found in input_dict.items()}
+        return {"weight": assemble(module, parts)}
+
+
+class FrozenQuantizer(HfQuantizer):
+    """Loads a frozen directory: no conversion of names, no tensor missing, none left over."""
+
+    serialized_names = {  # noqa: RUF012 - transformers' own declaration
+        "weight": [f"weight.{part}" for part in ("_data._data", "_data", "_scale", "_shift")]
+    }
+    quantization_config: FrozenConfig
+
+    def __init__(self, quantization_config: FrozenConfig, **kwargs: Any) -> None:
+        super().__init__(quantization_config, **kwargs)
+        self._naming: Naming | None = None
+
+    def validate_environment(self, *_args: Any, **kwargs: Any) -> None:
+        """Refuse what would quantize on the fly or move quantized weights to the disk."""
+        if not self.pre_quantized:
+            raise ModelError(
+                "this model is not frozen, and quantcli does not quantize while loading",
+                hint="make a frozen directory: quantcli quantize MODEL -o DIR",
+            )
+        device_map = kwargs.get("device_map")
+        if isinstance(device_map, dict) and "disk" in device_map.values():
+            raise ModelError("quantized weights cannot be offloaded to the disk")
+
+    def update_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        """Refuse a dtype that cannot hold a scale."""
+        if not dtype.is_floating_point:
+            raise ModelError(f"a frozen model computes in a floating-point dtype, not in {dtype}")
+        return dtype
+
+    def get_new_dtype(
+        self, converter: Any, param: Any, dtype: torch.dtype | None
+    ) -> torch.dtype | None:
+        """Cast scales as the other floats, and leave quantized data (integers, float8) alone."""
+        del converter
+        return dtype if param.get_dtype() in ("F64", "F32", "F16", "BF16") else None
+
+    def get_load_operations(self) -> dict[str, Any]:
+        """Name the operation that turns stored parts into a weight."""
+        return {"deserialize": Deserialize}
+
+    def update_weight_conversions(
+        self, weight_conversions: list[Any], model: PreTrainedModel
+    ) -> list[Any]:
+        """Replace the model's conversions, which a frozen directory has behind it."""
+        del weight_conversions, model
+        if self._naming is None:
+            return []
+        return [*self._naming.renamings, *self._converters()]
+
+    def _process_model_before_weight_loading(
+        self, model: PreTrainedModel, checkpoint_files: list[str] | None = None, **_kwargs: Any
+    ) -> None:
+        from quantcli.loading.naming import Naming
+        from quantcli.loading.placement import place_modules, tie_as_stored
+        from quantcli.loading.tensors import check_tensors, read_headers
+        from quantcli.qmodules import use_torch_unpack
+
+        if not checkpoint_files:
+            raise ModelError("a frozen model is loaded from its directory, not from a state dict")
+        use_torch_unpack()
+        config = self.quantization_config
+        config.modules = place_modules(model, config.modules, Naming.of(model))
+        self._naming = Naming.of(model)
+        config.computed = self._naming.present(config.computed)
+        config.untied = self._naming.present(config.untied)
+        tie_as_stored(model, config.untied)
+        headers = read_headers(checkpoint_files)
+        check_tensors(model, headers, config.computed, self._naming, self._converters())
+
+    def _converters(self) -> list[Any]:
+        converters = self.get_weight_conversions()  # type: ignore[no-untyped-call]
+        return list(converters)
+
+    def _process_model_after_weight_loading(
+        self, model: PreTrainedModel, **_kwargs: Any
+    ) -> PreTrainedModel:
+        # no conversion is to be reverted by save_pretrained
+        vars(model)["_weight_conversions"] = []
+        return model
+
+    def is_serializable(self) -> bool:
+        """Save a loaded model as a frozen directory, without manifest and model card."""
+        return True
+
+    @property
+    def is_trainable(self) -> bool:
+        """Frozen weights are not trained."""
+        return False

@@ -1,0 +1,116 @@
+"""Hold the stored tensors against the model before any is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from quantcli.dtypes import CODES, STORAGE
+from quantcli.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from quantcli.loading.naming import Naming
+
+Header = tuple[str, tuple[int, ...]]
+"""The safetensors dtype code and the shape of a stored tensor."""
+
+
+def read_headers(files: Iterable[str]) -> dict[str, Header]:
+    """Read the name, dtype and shape of every tensor in safetensors files."""
+    from safetensors import SafetensorError, safe_open
+
+    headers: dict[str, Header] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as handle:
+                for name in handle.keys():  # noqa: SIM118 - not a dict
+                    tensor = handle.get_slice(name)
+                    headers[name] = (str(tensor.get_dtype()), tuple(tensor.get_shape()))
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{file} is damaged: {error}") from error
+    return headers
+
+
+def check_tensors(
+    model: PreTrainedModel,
+    headers: Mapping[str, Header],
+    computed: Iterable[str],
+    naming: Naming,
+    converters: list[Any],
+) -> None:
+    """Check that the stored tensors are those that the model takes, no more and no fewer.
+
+    Raises `ModelError` that names the first tensor that is missing, left over or of another shape.
+    A class other than the frozen one may leave tensors over (a head), but not lack any.
+    """
+    expected = _expected(model)
+    found: set[str] = set()
+    extra: list[str] = []
+    for stored, header in headers.items():
+        target, pattern = naming.match(stored, converters)
+        name = target
+        if target is not None and pattern is not None:
+            name = target.removesuffix("weight") + pattern
+        if name is None or name not in expected or name in found:
+            extra.append(stored)
+            continue
+        found.add(name)
+        _check_header(stored, header, expected[name])
+    missing = expected.keys() - found - set(computed) - model.all_tied_weights_keys.keys()
+    if not naming.same_class:
+        missing = {name for name in missing if not _ignored(model, "missing", name)}
+    if missing:
+        raise _missing(model, sorted(missing), naming)
+    extra = [name for name in extra if not _ignored(model, "unexpected", name)]
+    if extra and naming.same_class:
+        raise ModelError(f"{type(model).__name__} has no place for {_some(sorted(extra))}")
+
+
+def _expected(model: PreTrainedModel) -> dict[str, Header]:
+    """Name every tensor that the model takes; an empty dtype code stands for any float."""
+    from optimum.quanto import QModuleMixin
+
+    from quantcli.qmodules import expected_parts
+
+    expected: dict[str, Header] = {}
+    for name, tensor in model.state_dict().items():
+        if hasattr(tensor, "shape"):  # extra state is not a tensor
+            code = "" if tensor.is_floating_point() else CODES[str(tensor.dtype)[len("torch.") :]]
+            expected[name] = (code, tuple(tensor.shape))
+    for name, module in model.named_modules():
+        if isinstance(module, QModuleMixin):
+            del expected[f"{name}.weight"]
+            storage = CODES[STORAGE[module.weight_qtype.name]]
+            for part, shape in expected_parts(module).items():
+                code = storage if part.endswith("_data") else ""
+                expected[f"{name}.weight.{part}"] = (code, shape)
+    return expected
+
+
+def _check_header(name: str, header: Header, expected: Header) -> None:
+    code, shape = header
+    if shape != expected[1]:
+        raise ModelError(f"{name} has shape {list(shape)}, not {list(expected[1])}")
+    if expected[0] and code != expected[0]:
+        raise ModelError(f"{name} is stored as {code}, not as {expected[0]}")
+
+
+def _missing(model: PreTrainedModel, missing: list[str], naming: Naming) -> ModelError:
+    kind = type(model).__name__
+    hint = None
+    if not naming.same_class:
+        frozen = (getattr(model.config, "architectures", None) or ["another class"])[0]
+        hint = f"the directory holds {frozen}; a part that {kind} adds would be random"
+    return ModelError(f"{kind} lacks {_some(missing)}", hint=hint)
+
+
+def _ignored(model: PreTrainedModel, kind: str, name: str) -> bool:
+    patterns = getattr(model, f"_keys_to_ignore_on_load_{kind}") or ()
+    return any(re.search(pattern, name) for pattern in patterns)
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

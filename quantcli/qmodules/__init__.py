@@ -1,0 +1,14 @@
+"""Quantized modules, as Quanto's, that need neither a compiler nor autograd to run."""
+
+from quantcli.qmodules.frozen import FrozenConv2d, FrozenLinear, create
+from quantcli.qmodules.unpack import use_torch_unpack
+from quantcli.qmodules.weights import assemble, expected_parts
+
+__all__ = [
+    "FrozenConv2d",
+    "FrozenLinear",
+    "assemble",
+    "create",
+    "expected_parts",
+    "use_torch_unpack",
+]

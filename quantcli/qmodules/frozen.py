@@ -1,0 +1,87 @@
+"""Quanto's modules, frozen: they run in inference mode too, and move and cast as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from optimum.quanto import QConv2d, QLinear, QModuleMixin, WeightQBitsTensor, qtypes
+from optimum.quanto.tensor.qtensor import QTensor
+
+from quantcli.qmodules.weights import assemble
+
+
+class FrozenMixin:
+    """Moves and casts a frozen weight by its parts, which Quanto's own tensors refuse."""
+
+    def _apply(
+        self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
+    ) -> torch.nn.Module:
+        module: Any = self
+        weight = module._parameters["weight"]
+        if not isinstance(weight, QTensor):
+            return super()._apply(fn, recurse)  # type: ignore[misc, no-any-return]
+        module._parameters["weight"] = None
+        try:
+            super()._apply(fn, recurse)  # type: ignore[misc]
+        finally:
+            module._parameters["weight"] = weight
+        module._parameters["weight"] = _apply_to_parts(module, weight, fn)
+        return module  # type: ignore[no-any-return]
+
+
+class FrozenLinear(FrozenMixin, QLinear):  # type: ignore[misc]
+    """A linear layer with a frozen weight."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
+        """Compute as Quanto does, without its autograd function where that cannot run."""
+        if torch.is_inference_mode_enabled() and type(self.weight) is WeightQBitsTensor:
+            # transposing this tensor subclass sets a version counter, which inference mode forbids
+            output: torch.Tensor = torch.matmul(input, self.weight.dequantize().t())
+            return output if self.bias is None else output + self.bias
+        return super().forward(input)  # type: ignore[no-any-return]
+
+
+class FrozenConv2d(FrozenMixin, QConv2d):  # type: ignore[misc]
+    """A 2-D convolution with a frozen weight."""
+
+
+_KINDS: dict[type[torch.nn.Module], type[QModuleMixin]] = {
+    torch.nn.Linear: FrozenLinear,
+    torch.nn.Conv2d: FrozenConv2d,
+}
+
+
+def create(module: torch.nn.Module, qtype: str, group_size: int | None) -> QModuleMixin:
+    """Make the frozen counterpart of a module on the meta device.
+
+    Raises `TypeError` where Quanto has no counterpart for exactly this class.
+    """
+    kind = _KINDS.get(type(module))
+    if kind is None:
+        raise TypeError(f"{type(module).__name__} has no frozen counterpart")
+    frozen = kind.qcreate(module, weights=qtypes[qtype], device="meta")
+    frozen.weight_group_size = group_size
+    return frozen.eval()
+
+
+def _apply_to_parts(
+    module: QModuleMixin, weight: QTensor, fn: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.nn.Parameter:
+    names, _ = weight.__tensor_flatten__()
+    probe = getattr(weight, names[1])
+    if fn(probe) is probe:
+        return weight  # type: ignore[no-any-return]
+    parts: dict[str, torch.Tensor] = {}
+    weight.save_to_state_dict(parts, "", keep_vars=True)
+    applied = {
+        name: _apply_to_data(part, fn) if name.endswith("_data") else fn(part)
+        for name, part in parts.items()
+    }
+    return assemble(module, applied)
+
+
+def _apply_to_data(data: torch.Tensor, fn: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    # as bytes, or a cast would take float8 for a float to cast
+    return fn(data.view(torch.uint8)).view(data.dtype)
