@@ -6,8 +6,8 @@ from pathlib import Path
 
 from quantcli.checkpoint.folder import Folder
 from quantcli.checkpoint.model import Checkpoint, read_checkpoint
-from quantcli.checkpoint.records import TensorRecord
-from quantcli.errors import ModelError, UsageError
+from quantcli.checkpoint.records import Source, TensorRecord
+from quantcli.errors import MachineError, ModelError, UsageError
 
 __all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
 
@@ -21,9 +21,37 @@ def open_checkpoint(
     huggingface_hub show its own progress bars. Raises `ModelError`, `MachineError` or, for
     revisions that contradict each other, `UsageError`.
     """
-    del progress
-    if Path(model).expanduser().exists():
+    return read_checkpoint(_find(model, revision, progress=progress))
+
+
+def _find(model: str, revision: str | None, *, progress: bool) -> Source:
+    if _exists(model):
         if revision is not None:
             raise UsageError(f"{model} is a folder: it has no revision {revision}")
-        return read_checkpoint(Folder(model))
-    raise ModelError(f"no such folder: {model}")
+        return Folder(model)
+    repo, _, named = model.partition("@")
+    if _looks_like_path(repo):
+        raise ModelError(
+            f"no such folder: {model}", hint="a model of the Hub is named org/name, without dots"
+        )
+    if named and revision is not None and named != revision:
+        raise UsageError(f"two revisions were given: {named} and {revision}")
+
+    from quantcli.checkpoint.hub import HubRepo
+
+    return HubRepo(repo, revision or named or None, progress=progress)
+
+
+def _exists(model: str) -> bool:
+    try:
+        Path(model).expanduser().stat()
+    except PermissionError as error:
+        raise MachineError(f"no permission to read {model}") from error
+    except (OSError, ValueError, RuntimeError):
+        # Whatever else keeps it from being a path, it may still be the name of a repo.
+        return False
+    return True
+
+
+def _looks_like_path(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or model.endswith("/") or model.count("/") > 1

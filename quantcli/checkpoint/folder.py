@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from quantcli.checkpoint.records import Source
+from quantcli.checkpoint.soundness import truncated
 from quantcli.errors import MachineError, ModelError
 
 
@@ -20,7 +21,7 @@ class Folder(Source):
         self.model = model
         self.revision = None
         self._root = Path(model).expanduser()
-        self._sizes = dict(_walk(self._root))
+        self._sizes = list_files(self._root)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -60,16 +61,17 @@ def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if len(content) < nbytes:
-        missing = nbytes - len(content)
-        raise ModelError(
-            f"{name} is truncated: {missing:,} bytes are missing", hint="download it again"
-        )
+        raise truncated(name, nbytes - len(content))
     return content
 
 
-def _walk(root: Path) -> Iterator[tuple[str, int]]:
+def list_files(root: Path) -> dict[str, int]:
+    """Return every file under a folder and its bytes, leaving out hidden folders.
+
+    Raises `ModelError` where there is no such folder, `MachineError` where it may not be read.
+    """
     try:
-        yield from _walk_from(root, "", seen=set())
+        return dict(_walk(root, "", seen=set()))
     except PermissionError as error:
         raise MachineError(f"no permission to read {error.filename}") from error
     except NotADirectoryError as error:
@@ -80,7 +82,7 @@ def _walk(root: Path) -> Iterator[tuple[str, int]]:
         raise ModelError(f"no such folder: {root}") from error
 
 
-def _walk_from(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
+def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
     # A link to a folder above would never end.
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
@@ -91,6 +93,6 @@ def _walk_from(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterato
             if entry.is_dir():
                 # What is hidden is no part of a model, and .git may be large.
                 if not entry.name.startswith("."):
-                    yield from _walk_from(Path(entry.path), f"{prefix}{entry.name}/", seen)
+                    yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", seen)
             elif entry.is_file():
                 yield f"{prefix}{entry.name}", entry.stat().st_size

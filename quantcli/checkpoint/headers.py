@@ -15,6 +15,7 @@ from typing import Any
 from quantcli import dtypes
 from quantcli.checkpoint.jsonfile import parse_object
 from quantcli.checkpoint.records import TensorRecord
+from quantcli.checkpoint.soundness import not_weights, truncated
 from quantcli.errors import ModelError
 
 MAX_HEADER = 100_000_000
@@ -36,19 +37,13 @@ def read_header(
     `guess` bytes. Raises `ModelError` for anything that is not sound.
     """
     if size < 8:
-        raise ModelError(
-            f"{file} is truncated: {size} bytes, too few for a safetensors header",
-            hint="download it again",
-        )
+        raise truncated(file, 8 - size, "in its header")
     start = read_range(file, 0, min(size, max(guess, 8)))
     length: int = struct.unpack_from("<Q", start)[0]
     if length > MAX_HEADER:
-        raise ModelError(
-            f"{file} is not a safetensors file: its header claims {length:,} bytes, "
-            f"more than the {MAX_HEADER:,} allowed"
-        )
+        raise not_weights(file, start, "safetensors: its header is too long")
     if 8 + length > size:
-        raise _truncated(file, 8 + length - size, "in its header")
+        raise truncated(file, 8 + length - size, "in its header")
     if 8 + length > len(start):
         start += read_range(file, len(start), 8 + length - len(start))
     return parse_header(file, start[8 : 8 + length], payload=size - 8 - length)
@@ -120,12 +115,6 @@ def _check_extents(file: str, records: list[TensorRecord], *, begin: int, end: i
             )
         at += record.nbytes
     if at > end:
-        raise _truncated(file, at - end, "in its payload")
+        raise truncated(file, at - end, "in its payload")
     if at < end:
         raise ModelError(f"{file} has {end - at:,} bytes after its last tensor that belong to none")
-
-
-def _truncated(file: str, missing: int, where: str) -> ModelError:
-    return ModelError(
-        f"{file} is truncated: {missing:,} bytes are missing {where}", hint="download it again"
-    )

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from quantcli.checkpoint import headers, layout
 from quantcli.checkpoint.jsonfile import parse_object
 from quantcli.checkpoint.layout import Layout
-from quantcli.checkpoint.records import Source, TensorRecord
+from quantcli.checkpoint.payload import Payload
+from quantcli.checkpoint.records import CONFIG, Source, TensorRecord
 from quantcli.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
-
-CONFIG = "config.json"
 
 
 class Checkpoint:
@@ -43,6 +42,7 @@ class Checkpoint:
         self.tensors = tensors
         self._source = source
         self._entry = weights.entry
+        self._payload = Payload(weights.weights_format)
 
     @property
     def has_code(self) -> bool:
@@ -74,10 +74,8 @@ class Checkpoint:
 
     def read(self, name: str) -> torch.Tensor:
         """Return a whole tensor, after `fetch`, without ever running code from the file."""
-        from quantcli.checkpoint import payload
-
         record = self.tensors[name]
-        return payload.read_tensor(self.path(record.file), record, self.weights_format)
+        return self._payload.read(self.path(record.file), record)
 
     def side_files(self) -> list[tuple[str, Path]]:
         """Return what goes along with the weights: (relative name, local path), after `fetch`."""
@@ -123,7 +121,9 @@ def _read_tensors(source: Source, weights: Layout) -> dict[str, TensorRecord]:
         with ThreadPoolExecutor(max_workers=8) as pool:
             files = list(pool.map(partial(_read_safetensors, source, weights), weights.files))
     else:
-        raise ModelError("not supported yet: pytorch_model.bin")
+        from quantcli.checkpoint import torchfile
+
+        files = torchfile.read_records(source, weights.files)
     found = dict(zip(weights.files, files, strict=True))
     return dict(_in_order(found, weights))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+CONFIG = "config.json"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRecord:

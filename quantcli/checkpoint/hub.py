@@ -1,0 +1,187 @@
+"""A checkpoint in a Hub repo: listed and sampled over the network, fetched into the HF cache.
+
+All through huggingface_hub, so its cache, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and tokens are as
+its users know them. The revision becomes a commit once, and every later request names that.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantcli.checkpoint.folder import list_files, read_file_range
+from quantcli.checkpoint.hub_errors import explain, is_unreachable, translated
+from quantcli.checkpoint.records import CONFIG, Source
+from quantcli.errors import ModelError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+TIMEOUT = 10.0
+"""Seconds that the Hub may take to answer."""
+
+
+class HubRepo(Source):
+    """The files of a model repo at one commit.
+
+    Raises `ModelError` where it does not exist, may not be read, or where there is neither a
+    network nor all that is needed in the cache.
+    """
+
+    def __init__(self, model: str, revision: str | None, *, progress: bool) -> None:
+        self.model = model
+        self._requested = revision
+        self._progress = progress
+        self._sizes: dict[str, int] = {}
+        with translated(model, revision):
+            self._resolve()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Every file of the repo, and its bytes."""
+        return self._sizes
+
+    def path(self, file: str) -> Path:
+        """Return the path of a file in the cache. Raises `ModelError` where it is not fetched."""
+        path = self.cached(file)
+        if path is None:
+            raise ModelError(f"{file} of {self.model} is not in the cache")
+        return path
+
+    def cached(self, file: str) -> Path | None:
+        """Return the path of a file in the cache, None where it is not fetched."""
+        from huggingface_hub import try_to_load_from_cache
+
+        path = try_to_load_from_cache(self.model, file, revision=self.revision)
+        return Path(path) if isinstance(path, str) else None
+
+    def fetch(self, files: Iterable[str]) -> Path:
+        """Download what is not in the cache yet, and return the snapshot's folder there."""
+        wanted = list(files)
+        missing = [file for file in wanted if self.cached(file) is None]
+        with translated(self.model, self._requested):
+            if len(missing) == 1:
+                self._download(missing[0])
+            elif missing:
+                self._download_all(missing)
+        # Up from the file by as many folders as its name has.
+        return self.path(wanted[0]).parents[wanted[0].count("/")]
+
+    def read_range(self, file: str, start: int, nbytes: int) -> bytes:
+        """Return exactly `nbytes` bytes of a file, from `start`: the cache's or the Hub's."""
+        path = self.cached(file)
+        if path is not None:
+            return read_file_range(path, file, start, nbytes)
+        with translated(self.model, self._requested):
+            content = self._request_range(file, start, nbytes)
+        if len(content) < nbytes:
+            raise ModelError(
+                f"{file} of {self.model} came short: {nbytes - len(content):,} bytes are missing",
+                hint="try again",
+            )
+        return content
+
+    def _resolve(self) -> None:
+        import httpx2
+
+        try:
+            info = _api().model_info(
+                self.model, revision=self._requested, files_metadata=True, timeout=TIMEOUT
+            )
+        except (httpx2.HTTPError, OSError) as error:
+            if not is_unreachable(error):
+                raise
+            self._resolve_from_cache(error)
+            return
+        self.revision = info.sha
+        self._sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+
+    def _resolve_from_cache(self, error: Exception) -> None:
+        """Find the commit and its files in the cache, because of `error` on the way to the Hub."""
+        from huggingface_hub import get_cached_repo_tree
+        from huggingface_hub.errors import CachedRepoTreeNotFoundError, RevisionResolutionError
+
+        refusal = explain(error, self.model, self._requested)
+        try:
+            found = _api().resolve_revision(
+                self.model, revision=self._requested, local_files_only=True
+            )
+        except RevisionResolutionError:
+            raise refusal from error
+        self.revision = found.resolved
+        config = self.cached(CONFIG)
+        if config is None:
+            raise refusal from error
+        here = list_files(config.parent)
+        try:
+            tree = get_cached_repo_tree(self.model, revision=self.revision)
+        except CachedRepoTreeNotFoundError:
+            if not any(name.endswith((".safetensors", ".bin")) for name in here):
+                raise refusal from error
+            self._sizes = here
+        else:
+            self._sizes = {file.path: file.size for file in tree}
+
+    def _download(self, file: str) -> None:
+        from huggingface_hub import hf_hub_download
+
+        # By the name of the branch for the config, so that the cache learns what the branch is,
+        # and finds it when offline; by the commit for everything else.
+        if file == CONFIG:
+            hf_hub_download(self.model, file, revision=self._requested, **self._options())
+        if self.cached(file) is None:
+            hf_hub_download(self.model, file, revision=self.revision, **self._options())
+
+    def _download_all(self, files: list[str]) -> None:
+        from huggingface_hub import snapshot_download
+
+        snapshot_download(
+            self.model,
+            revision=self.revision,
+            allow_patterns=[glob.escape(file) for file in files],
+            **self._options(),
+        )
+
+    def _options(self) -> dict[str, Any]:
+        from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+        silent = partial(tqdm, disable=True)
+        return {"library_name": "quantcli", "tqdm_class": None if self._progress else silent}
+
+    def _request_range(self, file: str, start: int, nbytes: int) -> bytes:
+        from huggingface_hub import hf_hub_url
+
+        # Documented, but not marked as exported.
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]
+            build_hf_headers,
+            hf_raise_for_status,
+            http_stream_backoff,
+        )
+
+        if nbytes == 0:
+            return b""
+        headers = build_hf_headers(library_name="quantcli")
+        # A range of a compressed answer would be another range.
+        headers |= {"Range": f"bytes={start}-{start + nbytes - 1}", "Accept-Encoding": "identity"}
+        url = hf_hub_url(self.model, file, revision=self.revision)
+        with http_stream_backoff(
+            "GET", url, headers=headers, timeout=TIMEOUT, max_retries=2
+        ) as response:
+            hf_raise_for_status(response)
+            # A server without ranges sends it all: read on, but never past what was asked for.
+            skip = 0 if response.status_code == 206 else start
+            content = bytearray()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) >= skip + nbytes:
+                    break
+        return bytes(content[skip : skip + nbytes])
+
+
+def _api() -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(library_name="quantcli")

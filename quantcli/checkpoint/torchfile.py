@@ -1,0 +1,219 @@
+"""`pytorch_model.bin`: files of `torch.save`, read without ever running code from them.
+
+Headers are read through a shadow of the archive: the same pickle, and records without payload,
+loaded by `torch.load(weights_only=True)` into fake tensors. So no value is ever read, from a disk
+or over a network, and it is torch's own unpickler that decides what is safe.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from quantcli import dtypes
+from quantcli.checkpoint.archive import Record, list_records
+from quantcli.checkpoint.records import Source, TensorRecord
+from quantcli.checkpoint.soundness import damaged, not_weights, truncated
+from quantcli.checkpoint.window import BLOCK, Window
+from quantcli.errors import MachineError, ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+_ZIP_MAGIC = b"PK\x03\x04"
+
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+)
+"""What torch's reader and unpickler raise, of their many kinds, on bytes that make no sense."""
+
+
+def read_records(source: Source, files: Iterable[str]) -> list[dict[str, TensorRecord]]:
+    """Return the tensors of each .bin file, in its order.
+
+    Reads a zip archive's directory and pickle only; a file from before torch 1.6 it has to fetch
+    and load whole. Raises `ModelError` where one is not sound, or holds more than tensors.
+    """
+    names = list(files)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        streams = list(pool.map(partial(_open, source), names))
+    # Not in threads: fake tensors are a mode of the whole process.
+    return [_read(source, *pair) for pair in zip(names, streams, strict=True)]
+
+
+def _open(source: Source, file: str) -> IO[bytes]:
+    local = source.cached(file)
+    if local is not None:
+        try:
+            return local.open("rb")
+        except PermissionError as error:
+            raise MachineError(f"no permission to read {local}") from error
+    window = Window(source, file)
+    # The two ends: the pickle, or most of it, and the directory.
+    window.read(BLOCK)
+    window.seek(max(0, source.sizes[file] - BLOCK))
+    window.read(BLOCK)
+    window.seek(0)
+    return io.BufferedReader(window)
+
+
+def _read(source: Source, file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
+    with stream:
+        magic = stream.read(len(_ZIP_MAGIC))
+        if magic == _ZIP_MAGIC:
+            return _archive_records(file, stream)
+        if not magic.startswith(pickle.PROTO):
+            raise not_weights(file, magic + stream.read(64), "torch.save")
+    source.fetch([file])
+    return dict(_legacy_records(file, load(source.path(file), file)))
+
+
+def load(path: Path, file: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of the .bin file at `path`, mapped into memory where its format allows.
+
+    `file` names it in errors. Raises `ModelError` as `read_records` does.
+    """
+    with path.open("rb") as stream:
+        mapped = stream.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    return _load(file, path, mmap=mapped)
+
+
+def _load(file: str, content: Path | IO[bytes], *, mmap: bool = False) -> dict[str, torch.Tensor]:
+    import torch
+
+    try:
+        tensors = torch.load(content, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"unsafe: {file} holds more than tensors, and reading it could run code",
+            hint="use a safetensors version of the model; nothing of this file was run",
+        ) from error
+    except _DAMAGE as error:
+        raise damaged(file, error) from error
+    return _check_tensors(file, tensors)
+
+
+def _check_tensors(file: str, tensors: Any) -> dict[str, torch.Tensor]:
+    import torch
+
+    if not isinstance(tensors, dict):
+        raise ModelError(f"{file} holds {type(tensors).__name__}, not tensors by name")
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            raise ModelError(
+                f"{file} holds more than tensors by name: {name!r} is {type(tensor).__name__}",
+                hint="save the model's state_dict itself",
+            )
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            raise ModelError(f"{file}: tensor {name!r} is sparse or quantized: not supported")
+        if _dtype(tensor) not in dtypes.SIZES:
+            raise ModelError(f"{file}: tensor {name!r} has an unknown dtype: {_dtype(tensor)}")
+    return tensors
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _archive_records(file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    def read_at(start: int, nbytes: int) -> bytes:
+        stream.seek(start)
+        content = stream.read(nbytes)
+        if len(content) < nbytes:
+            raise truncated(file, nbytes - len(content))
+        return content
+
+    records = list_records(file, stream, read_at)
+    if "data.pkl" not in records:
+        raise ModelError(f"{file} is a zip archive, but not one that torch.save wrote")
+    if "constants.pkl" in records:
+        raise ModelError(f"{file} is a TorchScript program, not weights")
+    pickled = read_at(records["data.pkl"].offset, records["data.pkl"].nbytes)
+    shadow, storages = _shadow(pickled, records)
+    order = records.get("byteorder")
+    swapped = order is not None and read_at(order.offset, order.nbytes) != sys.byteorder.encode()
+    with FakeTensorMode():
+        tensors = _load(file, shadow)
+    return {
+        name: _record(file, name, tensor, storages, strided=swapped)
+        for name, tensor in tensors.items()
+    }
+
+
+def _shadow(pickled: bytes, records: dict[str, Record]) -> tuple[IO[bytes], dict[int, Record]]:
+    """Return an archive with the same pickle and empty storages, and its storages by offset."""
+    stream = io.BytesIO()
+    storages = {}
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/version", b"3\n")
+        for record in records.values():
+            if record.name.startswith("data/"):
+                archive.writestr(f"archive/{record.name}", b"")
+                storages[stream.tell()] = record
+    stream.seek(0)
+    return stream, storages
+
+
+def _record(
+    file: str, name: str, tensor: torch.Tensor, storages: dict[int, Record], *, strided: bool
+) -> TensorRecord:
+    storage = tensor.untyped_storage()
+    # Documented in torch's notes on serialization: the offset of the storage in the file.
+    record = storages[storage._checkpoint_offset or 0]
+    if storage.nbytes() != record.nbytes:
+        raise ModelError(
+            f"{file}: the storage of tensor {name!r} has {record.nbytes:,} bytes "
+            f"where {storage.nbytes():,} are needed"
+        )
+    return TensorRecord(
+        name=name,
+        file=file,
+        dtype=_dtype(tensor),
+        shape=tuple(tensor.shape),
+        offset=record.offset + int(tensor.storage_offset()) * tensor.element_size(),
+        nbytes=tensor.numel() * tensor.element_size(),
+        strided=strided or not tensor.is_contiguous(),
+    )
+
+
+def _legacy_records(
+    file: str, tensors: dict[str, torch.Tensor]
+) -> Iterator[tuple[str, TensorRecord]]:
+    # The file has no offsets that could be told; these only say which tensors share a storage.
+    bases: dict[int, int] = {}
+    end = 0
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in bases:
+            bases[storage.data_ptr()] = end
+            end += max(storage.nbytes(), 1)
+        base = bases[storage.data_ptr()]
+        yield (
+            name,
+            TensorRecord(
+                name=name,
+                file=file,
+                dtype=_dtype(tensor),
+                shape=tuple(tensor.shape),
+                offset=base + int(tensor.storage_offset()) * tensor.element_size(),
+                nbytes=tensor.numel() * tensor.element_size(),
+                strided=True,
+            ),
+        )
