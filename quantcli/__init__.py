@@ -1,0 +1,68 @@
+"""quantcli: quantize a Hugging Face model with Quanto, and prove that it is still the same model.
+
+    plan = quantcli.plan("org/name", weights="int8")
+    out = quantcli.quantize("org/name", weights="int8", output="dir")
+    model = quantcli.load("dir")
+
+Nothing heavy is imported until it is used. Importing this package is also what lets transformers
+load frozen directories.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quantcli.errors import (
+    MachineError,
+    ModelError,
+    QuantcliError,
+    UsageError,
+    VerificationError,
+)
+from quantcli.loading.registration import install as _install
+
+if TYPE_CHECKING:
+    from quantcli.api import Footprint, Frozen, Prediction, plan, quantize, size
+    from quantcli.loading import load
+    from quantcli.planning import Plan
+    from quantcli.recipe import Recipe
+
+__all__ = [
+    "Footprint",
+    "Frozen",
+    "MachineError",
+    "ModelError",
+    "Plan",
+    "Prediction",
+    "QuantcliError",
+    "Recipe",
+    "UsageError",
+    "VerificationError",
+    "load",
+    "plan",
+    "quantize",
+    "size",
+]
+
+_LAZY = {
+    "Footprint": "quantcli.api",
+    "Frozen": "quantcli.api",
+    "Plan": "quantcli.planning",
+    "Prediction": "quantcli.api",
+    "Recipe": "quantcli.recipe",
+    "load": "quantcli.loading",
+    "plan": "quantcli.api",
+    "quantize": "quantcli.api",
+    "size": "quantcli.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+_install()

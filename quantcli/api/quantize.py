@@ -16,7 +16,7 @@ from quantcli.frozen.staging import Staging, check_output
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
-    from quantcli.plan import Plan, Source
+    from quantcli.planning import Plan, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from quantcli.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint
-    from quantcli.plan import Plan, Source
+    from quantcli.planning import Plan, Source
 
 MAX_SHARD_SIZE = 5 * 10**9
 """Bytes of payload in one output shard, unless asked otherwise: what transformers takes."""
@@ -84,7 +84,7 @@ def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = 
 def source_at(
     request: Request, checkpoint: Checkpoint, rest: str, *, here: bool | None = None
 ) -> Source:
-    from quantcli.plan import read_source
+    from quantcli.planning import read_source
 
     return read_source(
         checkpoint,
@@ -95,6 +95,6 @@ def source_at(
 
 
 def decide(request: Request, source: Source) -> Plan:
-    from quantcli.plan import make_plan
+    from quantcli.planning import make_plan
 
     return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)

@@ -13,7 +13,7 @@ from quantcli.frozen.manifest import is_frozen, read_manifest
 from quantcli.recipe import Recipe
 
 if TYPE_CHECKING:
-    from quantcli.plan import Plan, Source
+    from quantcli.planning import Plan, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,5 @@
+"""The command line: parse, call the API, render."""
+
+from quantcli.cli.app import app, main
+
+__all__ = ["app", "main"]

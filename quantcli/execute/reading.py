@@ -11,7 +11,7 @@ import torch
 from quantcli.checkpoint import TensorRecord
 from quantcli.dtypes import SIZES
 from quantcli.errors import ModelError
-from quantcli.plan import Source, TensorPlan
+from quantcli.planning import Source, TensorPlan
 
 
 class Workspace:

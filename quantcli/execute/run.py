@@ -19,7 +19,7 @@ from quantcli.errors import MachineError
 from quantcli.execute.reading import Readers, Workspace
 from quantcli.execute.shard import ShardFile, layout
 from quantcli.execute.tasks import Unit, run_unit, units, write_constants
-from quantcli.plan import Plan, Source
+from quantcli.planning import Plan, Source
 
 
 class Progress(Protocol):

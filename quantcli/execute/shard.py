@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from quantcli.dtypes import CODES, SIZES
-from quantcli.plan import Stored
+from quantcli.planning import Stored
 
 
 class ShardFile:

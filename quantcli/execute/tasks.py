@@ -13,8 +13,8 @@ from quantcli.dtypes import BITS, is_float
 from quantcli.errors import ModelError
 from quantcli.execute.reading import Reader, Readers, Workspace
 from quantcli.execute.shard import ShardFile
-from quantcli.plan import TensorPlan
-from quantcli.plan.layout import grouped_shape, packed_rows
+from quantcli.planning import TensorPlan
+from quantcli.planning.layout import grouped_shape, packed_rows
 
 BLOCK_BYTES = 512 * 1024
 """A block, its scratch and its output together stay in a core's second-level cache."""

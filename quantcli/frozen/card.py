@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantcli.plan import Plan
+from quantcli.planning import Plan
 
 
 def model_card(plan: Plan) -> str:

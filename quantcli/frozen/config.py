@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quantcli.plan import Plan, TensorPlan
-from quantcli.plan.layout import default_group_size
+from quantcli.planning import Plan, TensorPlan
+from quantcli.planning.layout import default_group_size
 
 QUANT_METHOD = "quantcli"
 CONFIG_VERSION = 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
 from quantcli.frozen.manifest import FORMAT_VERSION, MANIFEST, files_below, sha256, write_json
-from quantcli.plan import Plan
+from quantcli.planning import Plan
 
 if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint

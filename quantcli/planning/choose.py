@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quantcli.dtypes import BITS, QTYPES, SIZES
-from quantcli.plan.layout import default_group_size, quantized_tensors
+from quantcli.planning.layout import default_group_size, quantized_tensors
 
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe

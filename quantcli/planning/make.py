@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from quantcli.dtypes import DOWNCASTS, QTYPES, is_float
 from quantcli.errors import ModelError, UsageError
-from quantcli.plan.choose import Chooser, Decision
-from quantcli.plan.data import Plan, Stored, TensorPlan
-from quantcli.plan.layout import quantized_tensors
-from quantcli.plan.shards import assign_shards
-from quantcli.plan.source import Source
+from quantcli.planning.choose import Chooser, Decision
+from quantcli.planning.data import Plan, Stored, TensorPlan
+from quantcli.planning.layout import quantized_tensors
+from quantcli.planning.shards import assign_shards
+from quantcli.planning.source import Source
 from quantcli.skeleton import Entry, WeightModule, weight_modules
 
 if TYPE_CHECKING:

@@ -1,0 +1,100 @@
+"""The command line: which commands there are, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from quantcli.cli import quantize, size, verify
+from quantcli.errors import MachineError, QuantcliError
+
+app = typer.Typer(
+    name="quantcli",
+    help="Quantize a Hugging Face model with Quanto, and prove that it is still the same model.",
+    epilog="Environment: HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE as everywhere; "
+    "QUANTCLI_DEBUG=1 shows tracebacks.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
+app.command("size", epilog=size.EXAMPLES)(size.size)
+app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"quantcli {version('quantcli')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - the callback answers
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Show the help where no command is given."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    debug = os.environ.get("QUANTCLI_DEBUG") == "1"
+    _quieten_libraries(debug=debug)
+    try:
+        code: Any = app(arguments, standalone_mode=False)
+    except QuantcliError as error:
+        if debug:
+            raise
+        return _report(error.message, error.hint, error.exit_code)
+    except typer.TyperException as error:
+        return _report(*_usage(error), error.exit_code)
+    except MemoryError:
+        if debug:
+            raise
+        error = MachineError("not enough memory", hint="use fewer --jobs, or a larger machine")
+        return _report(error.message, error.hint, error.exit_code)
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: typer.TyperException) -> tuple[str, str]:
+    """Put Typer's words into ours: what is wrong, and the way out."""
+    possibilities = getattr(error, "possibilities", None)
+    if possibilities:
+        return error.message, f"did you mean {sorted(possibilities)[0]}?"
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "quantcli"
+    return error.format_message(), f"{path} --help shows how it is used"
+
+
+def _report(message: str, hint: str | None, code: int) -> int:
+    sys.stdout.flush()
+    typer.echo(f"error: {_one_line(message)}", err=True)
+    if hint:
+        typer.echo(f"hint: {_one_line(hint)}", err=True)
+    return code
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _quieten_libraries(*, debug: bool) -> None:
+    """Keep standard error for our own words: the libraries' warnings are for developers."""
+    if debug:
+        return
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")

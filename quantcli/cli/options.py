@@ -1,0 +1,154 @@
+"""The options that commands share: one spelling for each choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quantcli.dtypes import WEIGHTS, parse_weights
+from quantcli.errors import UsageError, did_you_mean
+
+RESTS = ("keep", "float16", "bfloat16")
+OPTIMIZERS = ("max", "hqq")
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _one_weight(value: str | None) -> str | None:
+    return None if value is None else parse_weights(value)
+
+
+def _some_weights(values: list[str] | None) -> list[str]:
+    return [parse_weights(value) for value in values or []]
+
+
+def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
+    if value is not None and value not in known:
+        raise UsageError(f"{option}: unknown choice: {value}", hint=did_you_mean(value, known))
+    return value
+
+
+def _rest(value: str | None) -> str | None:
+    return _choice("--rest", RESTS, value)
+
+
+def _optimizer(value: str | None) -> str | None:
+    return _choice("--optimizer", OPTIMIZERS, value)
+
+
+def parse_size(text: str) -> int:
+    """Return bytes: "5GB", "200 MB" or "1000000", in decimal units. Raises `UsageError`."""
+    number = text.strip().upper().rstrip("TGMKB").strip()
+    unit = text.strip().upper().removeprefix(number).strip()
+    try:
+        size = int(float(number) * UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise UsageError(f"not a size: {text}", hint="sizes are like 5GB or 500MB")
+    return size
+
+
+def _size(value: str) -> str:
+    parse_size(value)
+    return value
+
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", help="Hub id (org/name or org/name@revision) or folder.", show_default=False
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "-w",
+        "--weights",
+        metavar="DTYPE",
+        callback=_one_weight,
+        help=f"Weight dtype: {', '.join(WEIGHTS)}. [default: int8]",
+    ),
+]
+ManyWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-w",
+        "--weights",
+        metavar="DTYPE",
+        callback=_some_weights,
+        help="A weight dtype to predict; repeat for more. [default: all]",
+    ),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a TOML file."),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include", metavar="GLOB", help="Quantize only modules whose name matches; repeatable."
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Keep modules whose name matches; repeatable."),
+]
+Rest = Annotated[
+    str | None,
+    typer.Option(
+        "--rest",
+        metavar="|".join(RESTS),
+        callback=_rest,
+        help="Dtype of what stays unquantized, and of the scales. [default: keep]",
+    ),
+]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        "--optimizer",
+        metavar="|".join(OPTIMIZERS),
+        callback=_optimizer,
+        help="How scales are found; hqq is for int4 and int2, and slower. [default: max]",
+    ),
+]
+GroupSize = Annotated[
+    int | None,
+    typer.Option(
+        "--group-size",
+        metavar="N",
+        help="Values that share a scale, for int4 and int2. [default: Quanto's own choice]",
+    ),
+]
+Revision = Annotated[
+    str | None,
+    typer.Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub repo."),
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that the repository brings along.")
+]
+MaxShardSize = Annotated[
+    str,
+    typer.Option("--max-shard-size", metavar="SIZE", callback=_size, help="Largest output file."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", min=1, help="Threads. [default: the cores]"),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="DIR", help="The frozen directory. [default: ./<name>-<dtype>]"
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="No progress, no warnings; print the directory alone."),
+]

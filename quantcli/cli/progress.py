@@ -1,0 +1,97 @@
+"""Progress on standard error: a bar on a terminal, lines in a log, nothing where it is unwanted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from quantcli.execute import Progress
+
+LOG_SECONDS = 5.0
+"""A log gets a line this often, and one at the end."""
+
+
+def make_progress(*, quiet: bool) -> Progress | None:
+    """Return the progress that suits standard error, or None for none."""
+    if quiet:
+        return None
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Bar:
+    """A bar with bytes, speed and the time left."""
+
+    def __init__(self) -> None:
+        self._progress: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def start(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("quantizing"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            transient=True,
+        )
+        self._task = self._progress.add_task("quantizing", total=total)
+        self._progress.start()
+
+    def advance(self, nbytes: int) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task, nbytes)
+
+    def stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+class Lines:
+    """Plain lines for a log: how far, how fast."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._done = 0
+        self._began = 0.0
+        self._said = 0.0
+
+    def start(self, total: int) -> None:
+        self._total = total
+        self._began = self._said = time.monotonic()
+
+    def advance(self, nbytes: int) -> None:
+        self._done += nbytes
+        now = time.monotonic()
+        if self._done >= self._total or now - self._said >= LOG_SECONDS:
+            self._said = now
+            self._say(now)
+
+    def stop(self) -> None:
+        pass
+
+    def _say(self, now: float) -> None:
+        speed = self._done / 1e9 / max(now - self._began, 1e-9)
+        share = self._done / self._total if self._total else 1.0
+        typer.echo(
+            f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
+            f"({share:.0%}), {speed:.2f} GB/s",
+            err=True,
+        )

@@ -1,0 +1,156 @@
+"""`quantcli quantize`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from quantcli.cli import options
+from quantcli.cli.output import print_json, print_table, warn
+
+if TYPE_CHECKING:
+    from quantcli.api import Frozen, Request
+    from quantcli.planning import Plan
+
+EXAMPLES = (
+    "Examples: quantcli quantize openai/clip-vit-large-patch14 | "
+    "quantcli quantize ./my-model -w int4 --exclude lm_head -o my-model-int4"
+)
+
+
+def quantize(
+    model: options.Model = None,
+    output: options.Output = None,
+    weights: options.Weights = None,
+    recipe: options.RecipeName = None,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
+    rest: options.Rest = None,
+    optimizer: options.Optimizer = None,
+    group_size: options.GroupSize = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    max_shard_size: options.MaxShardSize = "5GB",
+    jobs: options.Jobs = None,
+    dry_run: options.DryRun = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Quantize a model's weights and write a frozen directory.
+
+    The directory holds the quantized weights, the model's config and its tokenizer or processor, a
+    manifest and a model card. It loads with quantcli.load, or with transformers once quantcli is
+    imported.
+    """
+    began = time.perf_counter()
+    from quantcli.api import make_request
+
+    request = make_request(
+        model,
+        recipe=recipe,
+        weights=weights,
+        include=tuple(include) if include else None,
+        exclude=tuple(exclude) if exclude else None,
+        rest=rest,
+        optimizer=optimizer,
+        group_size=group_size,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        max_shard_size=options.parse_size(max_shard_size),
+    )
+    if dry_run:
+        _show_plan(request, as_json=as_json, quiet=quiet)
+        return
+    try:
+        frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("error: interrupted", err=True)
+        typer.echo("hint: the same command goes on from the shards that are finished", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json(summary(frozen, time.perf_counter() - began))
+    elif quiet:
+        typer.echo(str(frozen.output))
+    else:
+        _show(frozen, time.perf_counter() - began)
+
+
+def _run(
+    request: Request, output: Any, *, overwrite: bool, jobs: int | None, quiet: bool
+) -> Frozen:
+    from quantcli.api import quantize_request
+    from quantcli.cli.progress import make_progress
+
+    def on_plan(plan: Plan) -> None:
+        if not quiet:
+            warn(plan.notices)
+
+    frozen = quantize_request(
+        request,
+        output=output,
+        overwrite=overwrite,
+        jobs=jobs,
+        progress=make_progress(quiet=quiet),
+        on_plan=on_plan,
+    )
+    if not quiet:
+        warn(
+            f"{name}: {count} rows are all zero; their float8 data is 0, where Quanto's is NaN"
+            for name, count in frozen.mended.items()
+        )
+    return frozen
+
+
+def _show_plan(request: Request, *, as_json: bool, quiet: bool) -> None:
+    from quantcli.api import plan_request
+
+    plan = plan_request(request)[0]
+    if not quiet:
+        warn(plan.notices)
+    if as_json:
+        print_json(plan.to_dict())
+        return
+    from quantcli.cli.tables import footprint_table, kept_table, plan_table
+
+    print_table(plan_table(plan))
+    kept = kept_table(plan)
+    if kept is not None and plan.quantized:
+        print_table(kept)
+    print_table(footprint_table(plan))
+
+
+def _show(frozen: Frozen, seconds_total: float) -> None:
+    from quantcli.cli.tables import footprint_table, kept_table
+
+    print_table(footprint_table(frozen.plan))
+    kept = kept_table(frozen.plan)
+    if kept is not None and frozen.plan.quantized:
+        print_table(kept)
+    typer.echo(
+        f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)"
+    )
+
+
+def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:
+    """Return the JSON of a run."""
+    from quantcli.api import peak_rss_bytes
+
+    plan = frozen.plan
+    return {
+        "model": plan.model,
+        "revision": plan.revision,
+        "output": str(frozen.output),
+        "weights": plan.weights,
+        "original": {"bytes": plan.original_bytes, "dtypes": dict(plan.original_dtypes)},
+        "quantized": {"bytes": plan.nbytes, "dtypes": plan.stored_dtypes()},
+        "ratio": plan.ratio,
+        "tensors_quantized": len(plan.quantized),
+        "coverage": plan.coverage,
+        "seconds": frozen.seconds,
+        "seconds_total": seconds_total,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "notices": list(plan.notices),
+    }

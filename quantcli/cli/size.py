@@ -1,0 +1,79 @@
+"""`quantcli size`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quantcli.cli import options
+from quantcli.cli.output import print_json, print_table, warn
+from quantcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantcli.api import Footprint
+
+EXAMPLES = (
+    "Examples: quantcli size google/flan-t5-small | quantcli size ./my-model -w int8 -w int4 --json"
+)
+
+
+def size(
+    model: options.Model = None,
+    weights: options.ManyWeights = None,
+    recipe: options.RecipeName = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    as_json: options.Json = False,
+) -> None:
+    """Predict, to the byte, what a model takes at each weight dtype.
+
+    Reads headers and the config only: a few hundred kilobytes of a Hub repo, whatever the model's
+    size. On a frozen directory it tells what is in it.
+    """
+    if model is None and recipe is None:
+        raise UsageError("no model is named", hint="quantcli size MODEL")
+    from quantcli import api
+
+    footprint = api.size(
+        model,
+        weights=weights or (),
+        recipe=recipe,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+    )
+    warn(footprint.notices)
+    if as_json:
+        print_json(to_json(footprint))
+    else:
+        _show(footprint)
+
+
+def _show(footprint: Footprint) -> None:
+    from quantcli.cli.tables import dtypes_table, size_table
+
+    if len(footprint.original_dtypes) > 1:
+        print_table(dtypes_table(footprint))
+    print_table(size_table(footprint))
+
+
+def to_json(footprint: Footprint) -> dict[str, Any]:
+    """Return the JSON of a footprint."""
+    return {
+        "model": footprint.model,
+        "revision": footprint.revision,
+        "parameters": footprint.parameters,
+        "original": {
+            "bytes": footprint.original_bytes,
+            "dtypes": dict(footprint.original_dtypes),
+        },
+        "predictions": [
+            {
+                "weights": row.weights,
+                "bytes": row.bytes,
+                "ratio": row.ratio,
+                "tensors_quantized": row.tensors_quantized,
+                "coverage": row.coverage,
+            }
+            for row in footprint.predictions
+        ],
+        "frozen": footprint.frozen,
+    }

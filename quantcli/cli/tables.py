@@ -1,0 +1,108 @@
+"""Tables of plans and footprints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from quantcli.cli.output import gigabytes
+
+if TYPE_CHECKING:
+    from quantcli.api import Footprint
+    from quantcli.planning import Plan, TensorPlan
+
+
+def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def size_table(footprint: Footprint) -> Table:
+    """Return what a model takes: the original, then a row for each weight dtype."""
+    title = f"{footprint.model}: {footprint.parameters:,} parameters"
+    table = _table(title, ["weights"], ["bytes", "size", "ratio", "quantized", "coverage"])
+    dtypes = ", ".join(footprint.original_dtypes)
+    nbytes = footprint.original_bytes
+    table.add_row(f"original ({dtypes})", f"{nbytes:,}", gigabytes(nbytes), "1.000", "", "")
+    for row in footprint.predictions:
+        table.add_row(
+            row.weights,
+            f"{row.bytes:,}",
+            gigabytes(row.bytes),
+            f"{row.ratio:.3f}",
+            str(row.tensors_quantized),
+            f"{row.coverage:.1%}",
+        )
+    return table
+
+
+def dtypes_table(footprint: Footprint) -> Table:
+    """Return the bytes of the original by dtype."""
+    table = _table("original by dtype", ["dtype"], ["bytes", "size"])
+    for dtype, nbytes in footprint.original_dtypes.items():
+        table.add_row(dtype, f"{nbytes:,}", gigabytes(nbytes))
+    return table
+
+
+def footprint_table(plan: Plan) -> Table:
+    """Return the original against the output, by dtype of the stored tensors."""
+    title = f"{plan.model}: {plan.architecture}, {plan.parameters:,} parameters"
+    table = _table(title, ["", "dtype"], ["bytes", "size", "ratio"])
+    _footprint_rows(table, "original", plan.original_dtypes, plan.original_bytes)
+    _footprint_rows(table, plan.weights, plan.stored_dtypes(), plan.original_bytes)
+    table.caption = (
+        f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _footprint_rows(table: Table, name: str, dtypes: dict[str, int], whole: int) -> None:
+    total = sum(dtypes.values())
+    ratio = f"{total / whole:.3f}" if whole else ""
+    table.add_row(name, "all" if len(dtypes) > 1 else next(iter(dtypes), ""), f"{total:,}",
+                  gigabytes(total), ratio)
+    if len(dtypes) > 1:
+        for dtype, nbytes in dtypes.items():
+            table.add_row("", dtype, f"{nbytes:,}", gigabytes(nbytes), "")
+
+
+def kept_table(plan: Plan) -> Table | None:
+    """Return why weight matrices are kept, or None where none is."""
+    reasons = plan.kept_reasons()
+    if not reasons:
+        return None
+    table = _table("kept", ["because"], ["tensors", "bytes"])
+    for reason, (count, nbytes) in reasons.items():
+        table.add_row(reason, str(count), f"{nbytes:,}")
+    return table
+
+
+def plan_table(plan: Plan) -> Table:
+    """Return every entry of a plan; entries that differ only in a layer's number share a row."""
+    table = _table("plan", ["tensor", "shape", "action", "because"], ["count", "bytes"])
+    groups: dict[tuple[str, ...], list[TensorPlan]] = {}
+    for tensor in plan.tensors:
+        pattern = re.sub(r"(?<=\.)\d+(?=\.)", "*", tensor.name)
+        key = (pattern, "x".join(map(str, tensor.shape)), _action(tensor), tensor.reason)
+        groups.setdefault(key, []).append(tensor)
+    for key, tensors in groups.items():
+        table.add_row(*key, str(len(tensors)), f"{sum(tensor.nbytes for tensor in tensors):,}")
+    return table
+
+
+def _action(tensor: TensorPlan) -> str:
+    if tensor.action == "quantize":
+        groups = f" in {tensor.group_size}s" if tensor.group_size else ""
+        return f"{tensor.qtype}{groups}"
+    if tensor.action in ("keep", "cast"):
+        return f"{tensor.action} {tensor.dtype}"
+    return tensor.action

@@ -1,0 +1,39 @@
+"""`quantcli verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quantcli.cli import options
+from quantcli.cli.output import print_json
+from quantcli.errors import VerificationError
+
+EXAMPLES = "Example: quantcli verify clip-vit-large-patch14-int8"
+
+
+def verify(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A frozen directory.", show_default=False)
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Check every file of a frozen directory against the sha256 in its manifest.
+
+    Exits with 1 where a file is missing or is not what was written.
+    """
+    from quantcli.frozen.manifest import read_manifest
+    from quantcli.frozen.verify import verify as check
+
+    problems = check(directory)
+    files = len(read_manifest(directory)["files"])
+    if as_json:
+        print_json({"directory": str(directory), "files": files, "problems": problems})
+    elif not problems:
+        typer.echo(f"{directory}: {files} files are what was written")
+    if problems:
+        raise VerificationError(
+            f"{directory}: {'; '.join(problems[:5])}", hint="quantize the original again"
+        )
