@@ -18,7 +18,7 @@ LEVELS = [
     ["dtypes"],
     ["recipe", "checkpoint", "blockwise", "qmodules"],
     ["skeleton"],
-    ["plan"],
+    ["planning"],
     ["execute"],
     ["frozen"],
     ["loading"],
@@ -158,8 +158,8 @@ def later():
     import optimum.quanto
     from quantcli import blockwise
 class Now:
-    from quantcli.plan import data
+    from quantcli.planning import data
 """
     tree = ast.parse(code)
-    assert set(imports(on_import(tree))) == {"torch", "quantcli", "quantcli.plan.data"}
-    assert rooms_imported(tree) == {"api", "blockwise", "plan"}
+    assert set(imports(on_import(tree))) == {"torch", "quantcli", "quantcli.planning.data"}
+    assert rooms_imported(tree) == {"api", "blockwise", "planning"}
