@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from quantcli.loading.naming import Naming
-
 VERSION = 1
 """The newest layout of a frozen directory that this code can load."""
 
@@ -58,7 +56,8 @@ class Deserialize(ConversionOps):
     """Makes the weight of one quantized module from its stored parts."""
 
     def __init__(self, hf_quantizer: FrozenQuantizer) -> None:
-        self.hf_quantizer = hf_quantizer
+        # kept out: transformers copies the operation, deeply, for every weight
+        del hf_quantizer
 
     def convert(  # type: ignore[override]
         self, input_dict: dict[str, list[torch.Tensor]], **kwargs: Any
@@ -81,7 +80,7 @@ class FrozenQuantizer(HfQuantizer):
 
     def __init__(self, quantization_config: FrozenConfig, **kwargs: Any) -> None:
         super().__init__(quantization_config, **kwargs)
-        self._naming: Naming | None = None
+        self._renamings: list[Any] = []
 
     def validate_environment(self, *_args: Any, **kwargs: Any) -> None:
         """Refuse what would quantize on the fly or move quantized weights to the disk."""
@@ -116,9 +115,7 @@ class FrozenQuantizer(HfQuantizer):
     ) -> list[Any]:
         """Replace the model's conversions, which a frozen directory has behind it."""
         del weight_conversions, model
-        if self._naming is None:
-            return []
-        return [*self._naming.renamings, *self._converters()]
+        return [*self._renamings, *self._converters()]
 
     def _process_model_before_weight_loading(
         self, model: PreTrainedModel, checkpoint_files: list[str] | None = None, **_kwargs: Any
@@ -133,12 +130,13 @@ class FrozenQuantizer(HfQuantizer):
         use_torch_unpack()
         config = self.quantization_config
         config.modules = place_modules(model, config.modules, Naming.of(model))
-        self._naming = Naming.of(model)
-        config.computed = self._naming.present(config.computed)
-        config.untied = self._naming.present(config.untied)
+        naming = Naming.of(model)
+        self._renamings = naming.renamings
+        config.computed = naming.present(config.computed)
+        config.untied = naming.present(config.untied)
         tie_as_stored(model, config.untied)
         headers = read_headers(checkpoint_files)
-        check_tensors(model, headers, config.computed, self._naming, self._converters())
+        check_tensors(model, headers, config.computed, naming, self._converters())
 
     def _converters(self) -> list[Any]:
         converters = self.get_weight_conversions()  # type: ignore[no-untyped-call]
