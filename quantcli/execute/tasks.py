@@ -160,7 +160,7 @@ class _Worker:
         result = blockwise.affine(block.view(-1, columns), bits)
         if not _is_finite(result.scale, result.shift):
             self._refuse_rows(parts, columns)
-        shift = self._shift(result)
+        shift = _frozen_shift(tensor, result.scale, result.shift)
         packed = blockwise.pack(list(result.data.split(lengths)), bits)
         self._shard.write(f"{weight}._data._data", start * columns, packed)
         scales = result.scale.split(lengths)
@@ -168,13 +168,6 @@ class _Worker:
         for (first, _), scale, part in zip(parts, scales, shifts, strict=True):
             self._shard.write(f"{weight}._scale", first, scale)
             self._shard.write(f"{weight}._shift", first, part)
-
-    def _shift(self, result: blockwise.Affine) -> torch.Tensor:
-        tensor = self._tensor
-        assert tensor.qtype is not None
-        if blockwise.uses_tinygemm(tensor.shape, self._dtype, tensor.qtype, tensor.group_size):
-            return blockwise.tinygemm_shift(result.scale, result.shift)
-        return result.shift
 
     def _read(self, name: str, start: int, count: int) -> torch.Tensor:
         block = self._workspace.take(name, self._dtype, count)
@@ -218,8 +211,16 @@ def _quantize_whole(tensor: TensorPlan, reader: Reader, shard: ShardFile) -> Non
     if not weight.isfinite().all():
         _Worker(tensor, reader, shard, Workspace())._refuse(weight.view(-1), 0)
     results = blockwise.quantize_whole(weight, tensor.qtype, tensor.group_size, tensor.optimizer)
+    results["._shift"] = _frozen_shift(tensor, results["._scale"], results["._shift"])
     for suffix, values in results.items():
         shard.write(f"{tensor.module}.weight{suffix}", 0, values)
+
+
+def _frozen_shift(tensor: TensorPlan, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    assert tensor.qtype is not None
+    if blockwise.uses_tinygemm(tensor.shape, shift.dtype, tensor.qtype, tensor.group_size):
+        return blockwise.tinygemm_shift(scale, shift)
+    return shift
 
 
 def _blocks(rows: range, step: int) -> Iterator[tuple[int, int]]:
