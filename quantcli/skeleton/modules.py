@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quantcli.skeleton.probe import computes_as
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -48,9 +50,10 @@ def obstacle_of(module: nn.Module) -> str | None:
         return f"Quanto has no quantized {kind}"
     if type(module) is base:
         return None
-    methods = ("forward", "_conv_forward") if base is nn.Conv2d else ("forward",)
-    if any(getattr(type(module), method) is not getattr(base, method) for method in methods):
-        return f"{kind} is a {base.__name__} with a forward of its own"
     if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
         return f"{kind} is a {base.__name__} with tensors of its own"
+    methods = ("forward", "_conv_forward") if base is nn.Conv2d else ("forward",)
+    own = any(getattr(type(module), method) is not getattr(base, method) for method in methods)
+    if own and not computes_as(module, base):
+        return f"{kind} is a {base.__name__} with a forward of its own"
     return None
