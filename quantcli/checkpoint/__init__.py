@@ -32,7 +32,7 @@ def _find(model: str, revision: str | None, *, progress: bool) -> Source:
     repo, _, named = model.partition("@")
     if _looks_like_path(repo):
         raise ModelError(
-            f"no such folder: {model}", hint="a model of the Hub is named org/name, without dots"
+            f"no such folder: {model}", hint="a model of the Hub is named org/name"
         )
     if named and revision is not None and named != revision:
         raise UsageError(f"two revisions were given: {named} and {revision}")

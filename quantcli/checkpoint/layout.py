@@ -23,9 +23,9 @@ _INDEX = ".index.json"
 
 _WEIGHTS = re.compile(
     r".*\.(safetensors|bin|h5|msgpack|ot|onnx|onnx_data|gguf|ggml|ckpt|pt|pth|pkl|pickle|tflite"
-    r"|mlmodel|mlpackage|mar|npz|npy|params|pdparams|nemo|distcp|engine|dduf)"
+    r"|mlmodel|mlpackage|mar|params|pdparams|nemo|distcp|engine|dduf)"
     r"|.*\.(safetensors|bin|h5|msgpack)\.index.*\.json"
-    r"|checkpoint|.*\.(onnx|gguf|ckpt|h5|index|data)[.-].*",
+    r"|checkpoint|.*\.(onnx|gguf|ckpt)[.-].*",
     re.IGNORECASE,
 )
 

@@ -64,4 +64,4 @@ class Source(ABC):
     def read_all(self, file: str) -> bytes:
         """Return a whole (small) file, kept on disk for the next time where it is remote."""
         self.fetch([file])
-        return self.path(file).read_bytes()
+        return self.read_range(file, 0, self.path(file).stat().st_size)

@@ -113,7 +113,9 @@ def _check_tensors(file: str, tensors: Any) -> dict[str, torch.Tensor]:
     if not isinstance(tensors, dict):
         raise ModelError(f"{file} holds {type(tensors).__name__}, not tensors by name")
     for name, tensor in tensors.items():
-        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+        if not isinstance(name, str):
+            raise ModelError(f"{file} holds a tensor under {name!r}, which is no name")
+        if not isinstance(tensor, torch.Tensor):
             raise ModelError(
                 f"{file} holds more than tensors by name: {name!r} is {type(tensor).__name__}",
                 hint="save the model's state_dict itself",
