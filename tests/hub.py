@@ -10,6 +10,7 @@ it. Every answered request is kept in `hub.requests`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -178,12 +179,20 @@ class Hub:
 
 
 def _blob_id(path: Path) -> str:
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return _digests(path, path.stat().st_mtime_ns)[0]
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _digests(path, path.stat().st_mtime_ns)[1]
+
+
+@functools.lru_cache(maxsize=1000)
+def _digests(path: Path, changed: int) -> tuple[str, str]:
+    """Return git's name and the sha256 of a file, as it was when it was `changed`."""
+    del changed
+    content = path.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content)
+    return blob.hexdigest(), hashlib.sha256(content).hexdigest()
 
 
 def _is_lfs(name: str) -> bool:

@@ -25,15 +25,13 @@ def open_checkpoint(
 
 
 def _find(model: str, revision: str | None, *, progress: bool) -> Source:
-    if _exists(model):
+    if model and _exists(model):
         if revision is not None:
             raise UsageError(f"{model} is a folder: it has no revision {revision}")
         return Folder(model)
     repo, _, named = model.partition("@")
     if _looks_like_path(repo):
-        raise ModelError(
-            f"no such folder: {model}", hint="a model of the Hub is named org/name"
-        )
+        raise ModelError(f"no such folder: {model}", hint="a model of the Hub is named org/name")
     if named and revision is not None and named != revision:
         raise UsageError(f"two revisions were given: {named} and {revision}")
 

@@ -21,7 +21,8 @@ def parse_object(text: bytes, *, where: str, unique_keys: bool = False) -> dict[
         raise ModelError(f"{where} is not UTF-8 text (byte {error.start})") from error
     except _DuplicateKeyError as error:
         raise ModelError(f"{where} names {error} twice") from error
-    except json.JSONDecodeError as error:
+    # ValueError: not only JSONDecodeError, but also a number of thousands of digits.
+    except ValueError as error:
         raise ModelError(f"{where} is not valid JSON: {error}") from error
     except RecursionError as error:
         raise ModelError(f"{where} is nested too deeply to be read") from error

@@ -10,7 +10,7 @@ from quantcli.checkpoint.records import Source
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
-BLOCK = 64 * 1024
+BLOCK = 32 * 1024
 """Bytes: what is fetched at least, since a request costs more than that."""
 
 

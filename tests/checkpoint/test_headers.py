@@ -110,6 +110,12 @@ SOUND = {"a": entry([2], 0, 8)}
             "__metadata__",
             id="metadata-not-strings",
         ),
+        pytest.param(
+            pack(b'{"a": ' + b"1" * 5000 + b"}"), "is not valid JSON", id="number-too-long"
+        ),
+        pytest.param(
+            pack({"\ud800": entry([2], 0, 8)}), "is not Unicode text", id="name-not-unicode"
+        ),
         pytest.param(pack({"a": [1]}), "tensor 'a' is not described by", id="entry-not-an-object"),
         pytest.param(
             pack({"a": {"dtype": "F32", "shape": [2]}}),
