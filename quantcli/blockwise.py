@@ -9,28 +9,11 @@ whole tensor goes through Quanto's own functions (`quantize_whole`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 
 from quantcli.dtypes import BITS
-
-
-class Symmetric(NamedTuple):
-    """An 8-bit block: data (rows, columns), scale (rows, 1), and how many zero rows were mended."""
-
-    data: torch.Tensor
-    scale: torch.Tensor
-    mended: int
-
-
-class Affine(NamedTuple):
-    """An unpacked 4- or 2-bit block: data (groups, columns) in uint8, scale and shift (groups, 1)."""
-
-    data: torch.Tensor
-    scale: torch.Tensor
-    shift: torch.Tensor
-
 
 STORAGE = {
     "qint8": (torch.int8, 127, -128, 127),
@@ -40,40 +23,49 @@ STORAGE = {
 """8-bit qtypes: storage dtype, the divisor of the absolute maximum, least and greatest value."""
 
 
-def symmetric(rows: torch.Tensor, qtype: str, scratch: torch.Tensor) -> Symmetric:
+def symmetric(
+    rows: torch.Tensor, qtype: str, data: torch.Tensor, scale: torch.Tensor, scratch: torch.Tensor
+) -> int:
     """Quantize rows to 8 bits: scale = max|x| / qmax, data = round(x / scale) clamped.
 
-    `rows` (rows, columns) is overwritten; `scratch` is of the same shape and dtype. Float8 is not
-    rounded before the cast. A row of zeros has scale 0; Quanto's float8 data of it is NaN, which
-    would make the module's every output NaN, and is stored as 0 here.
+    `rows` (rows, columns) is overwritten, `data` (rows, columns) and `scale` (rows, 1) are filled;
+    `scratch` is like `rows`. Float8 is not rounded before the cast. A row of zeros has scale 0;
+    Quanto's float8 data of it is NaN, which would make the module's every output NaN, and is
+    stored as 0 here. Returns how many rows were so mended.
     """
-    dtype, divisor, least, greatest = STORAGE[qtype]
-    scale = torch.abs(rows, out=scratch).amax(dim=1, keepdim=True) / divisor
-    data = torch.div(rows, scale, out=rows)
-    if not dtype.is_floating_point:
-        data.round_()
-    data.clamp_(least, greatest)
-    mended = 0
-    if dtype.is_floating_point:
-        zero = scale == 0
-        if zero.any():
-            broken = zero & data.isnan()
-            mended = int(broken.any(dim=1).sum())
-            data.masked_fill_(broken, 0)
-    return Symmetric(data.to(dtype), scale, mended)
+    _, divisor, least, greatest = STORAGE[qtype]
+    torch.amax(torch.abs(rows, out=scratch), dim=1, keepdim=True, out=scale).div_(divisor)
+    rows.div_(scale)
+    if not data.is_floating_point():
+        rows.round_()
+    rows.clamp_(least, greatest)
+    mended = _mend_zero_rows(rows, scale) if data.is_floating_point() else 0
+    data.copy_(rows)
+    return mended
 
 
-def affine(groups: torch.Tensor, bits: int) -> Affine:
+def _mend_zero_rows(rows: torch.Tensor, scale: torch.Tensor) -> int:
+    zero = scale == 0
+    if not zero.any():
+        return 0
+    broken = zero & rows.isnan()
+    rows.masked_fill_(broken, 0)
+    return int(broken.any(dim=1).sum())
+
+
+def affine(
+    groups: torch.Tensor, bits: int, data: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+) -> None:
     """Quantize groups to 4 or 2 bits: scale = (max - min) / (2^bits - 1), shift = -min.
 
-    `groups` (groups, columns) is overwritten. data = round((x + shift) / scale), clamped.
+    `groups` (groups, columns) is overwritten; `data`, in uint8 and not yet packed, and `scale` and
+    `shift` (groups, 1) are filled. data = round((x + shift) / scale), clamped.
     """
     greatest = 2**bits - 1
-    least = groups.amin(dim=1, keepdim=True)
-    scale = (groups.amax(dim=1, keepdim=True) - least) / greatest
-    shift = -least
-    data = groups.add_(shift).div_(scale).round_().clamp_(0, greatest)
-    return Affine(data.to(torch.uint8), scale, shift)
+    torch.amin(groups, dim=1, keepdim=True, out=shift)
+    torch.amax(groups, dim=1, keepdim=True, out=scale).sub_(shift).div_(greatest)
+    shift.neg_()
+    data.copy_(groups.add_(shift).div_(scale).round_().clamp_(0, greatest))
 
 
 def uses_tinygemm(
@@ -97,15 +89,15 @@ def tinygemm_shift(scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     return half - (half - shift)
 
 
-def pack(parts: list[torch.Tensor], bits: int) -> torch.Tensor:
+def pack(parts: Sequence[torch.Tensor], bits: int, packed: torch.Tensor) -> None:
     """Pack matching rows of the parts of a tensor into bytes, the first part in the lowest bits.
 
-    `parts` are uint8 (rows, columns); the last ones may be shorter, as the tensor ends there.
+    `parts` are uint8 (rows, columns) and are overwritten; the last ones may be shorter than
+    `packed`, which is filled, as the tensor ends there.
     """
-    packed = parts[0].clone()
+    packed.copy_(parts[0])
     for index, part in enumerate(parts[1:], start=1):
-        packed[: len(part)] |= part << (bits * index)
-    return packed
+        packed[: len(part)] |= part.bitwise_left_shift_(bits * index)
 
 
 def quantize_whole(
@@ -116,7 +108,7 @@ def quantize_whole(
     For HQQ, which stops on an error averaged over the tensor, and for a tensor of one group, whose
     axis Quanto gives up.
     """
-    from optimum.quanto import HqqOptimizer, MaxOptimizer, quantize_weight, qtypes
+    from optimum.quanto import HqqOptimizer, MaxOptimizer, qtypes, quantize_weight
 
     quantizer = HqqOptimizer() if optimizer == "hqq" else MaxOptimizer()
     kind = qtypes[qtype]

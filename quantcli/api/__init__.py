@@ -1,6 +1,6 @@
 """The Python API behind `import quantcli` and behind the command line."""
 
-from quantcli.api.quantize import (
+from quantcli.api.freezing import (
     Frozen,
     default_output,
     peak_rss_bytes,
@@ -8,7 +8,7 @@ from quantcli.api.quantize import (
     quantize_request,
 )
 from quantcli.api.request import MAX_SHARD_SIZE, Request, make_request, plan, plan_request
-from quantcli.api.size import Footprint, Prediction, size
+from quantcli.api.sizing import Footprint, Prediction, size
 
 __all__ = [
     "MAX_SHARD_SIZE",

@@ -70,12 +70,14 @@ def plan_request(request: Request) -> tuple[Plan, Source]:
 
 
 def open_model(request: Request) -> Checkpoint:
+    """Open the checkpoint of a request: its headers and config."""
     from quantcli.checkpoint import open_checkpoint
 
     return open_checkpoint(request.model, revision=request.revision)
 
 
 def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = None) -> Source:
+    """Join a checkpoint with its skeleton, in the dtype that the recipe asks for."""
     recipe = request.recipe
     rest = recipe.weights if recipe.downcast else recipe.rest
     return source_at(request, checkpoint, rest, here=here)
@@ -84,6 +86,7 @@ def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = 
 def source_at(
     request: Request, checkpoint: Checkpoint, rest: str, *, here: bool | None = None
 ) -> Source:
+    """Join a checkpoint with its skeleton in a dtype; `here` says that the weights are local."""
     from quantcli.planning import read_source
 
     return read_source(
@@ -95,6 +98,7 @@ def source_at(
 
 
 def decide(request: Request, source: Source) -> Plan:
+    """Plan a request from what was read of its model."""
     from quantcli.planning import make_plan
 
     return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)

@@ -61,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError:
         if debug:
             raise
-        error = MachineError("not enough memory", hint="use fewer --jobs, or a larger machine")
-        return _report(error.message, error.hint, error.exit_code)
+        return _report(
+            "not enough memory", "use fewer --jobs, or a larger machine", MachineError.exit_code
+        )
     return code if isinstance(code, int) else 0
 
 
@@ -70,7 +71,7 @@ def _usage(error: typer.TyperException) -> tuple[str, str]:
     """Put Typer's words into ours: what is wrong, and the way out."""
     possibilities = getattr(error, "possibilities", None)
     if possibilities:
-        return error.message, f"did you mean {sorted(possibilities)[0]}?"
+        return error.message, f"did you mean {min(possibilities)}?"
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "quantcli"
     return error.format_message(), f"{path} --help shows how it is used"

@@ -59,7 +59,9 @@ def _size(value: str) -> str:
 Model = Annotated[
     str | None,
     typer.Argument(
-        metavar="MODEL", help="Hub id (org/name or org/name@revision) or folder.", show_default=False
+        metavar="MODEL",
+        help="Hub id (org/name or org/name@revision) or folder.",
+        show_default=False,
     ),
 ]
 Weights = Annotated[

@@ -33,6 +33,7 @@ class Bar:
         self._task: TaskID | None = None
 
     def start(self, total: int) -> None:
+        """Show the first of `total` bytes."""
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -56,10 +57,12 @@ class Bar:
         self._progress.start()
 
     def advance(self, nbytes: int) -> None:
+        """Show that `nbytes` more are done."""
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, nbytes)
 
     def stop(self) -> None:
+        """Take the display away."""
         if self._progress is not None:
             self._progress.stop()
 
@@ -74,10 +77,12 @@ class Lines:
         self._said = 0.0
 
     def start(self, total: int) -> None:
+        """Show the first of `total` bytes."""
         self._total = total
         self._began = self._said = time.monotonic()
 
     def advance(self, nbytes: int) -> None:
+        """Show that `nbytes` more are done."""
         self._done += nbytes
         now = time.monotonic()
         if self._done >= self._total or now - self._said >= LOG_SECONDS:
@@ -85,7 +90,7 @@ class Lines:
             self._say(now)
 
     def stop(self) -> None:
-        pass
+        """Leave the lines."""
 
     def _say(self, now: float) -> None:
         speed = self._done / 1e9 / max(now - self._began, 1e-9)

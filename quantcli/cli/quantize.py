@@ -129,9 +129,7 @@ def _show(frozen: Frozen, seconds_total: float) -> None:
     kept = kept_table(frozen.plan)
     if kept is not None and frozen.plan.quantized:
         print_table(kept)
-    typer.echo(
-        f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)"
-    )
+    typer.echo(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)")
 
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -58,18 +58,21 @@ def footprint_table(plan: Plan) -> Table:
     table = _table(title, ["", "dtype"], ["bytes", "size", "ratio"])
     _footprint_rows(table, "original", plan.original_dtypes, plan.original_bytes)
     _footprint_rows(table, plan.weights, plan.stored_dtypes(), plan.original_bytes)
-    table.caption = (
-        f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
-    )
+    table.caption = f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
     table.caption_justify = "left"
     return table
 
 
-def _footprint_rows(table: Table, name: str, dtypes: dict[str, int], whole: int) -> None:
+def _footprint_rows(table: Table, name: str, dtypes: Mapping[str, int], whole: int) -> None:
     total = sum(dtypes.values())
     ratio = f"{total / whole:.3f}" if whole else ""
-    table.add_row(name, "all" if len(dtypes) > 1 else next(iter(dtypes), ""), f"{total:,}",
-                  gigabytes(total), ratio)
+    table.add_row(
+        name,
+        "all" if len(dtypes) > 1 else next(iter(dtypes), ""),
+        f"{total:,}",
+        gigabytes(total),
+        ratio,
+    )
     if len(dtypes) > 1:
         for dtype, nbytes in dtypes.items():
             table.add_row("", dtype, f"{nbytes:,}", gigabytes(nbytes), "")
@@ -89,7 +92,7 @@ def kept_table(plan: Plan) -> Table | None:
 def plan_table(plan: Plan) -> Table:
     """Return every entry of a plan; entries that differ only in a layer's number share a row."""
     table = _table("plan", ["tensor", "shape", "action", "because"], ["count", "bytes"])
-    groups: dict[tuple[str, ...], list[TensorPlan]] = {}
+    groups: dict[tuple[str, str, str, str], list[TensorPlan]] = {}
     for tensor in plan.tensors:
         pattern = re.sub(r"(?<=\.)\d+(?=\.)", "*", tensor.name)
         key = (pattern, "x".join(map(str, tensor.shape)), _action(tensor), tensor.reason)

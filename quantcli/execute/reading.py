@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 
@@ -50,6 +50,7 @@ class FileReader:
         self._itemsize = SIZES[record.dtype]
 
     def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
+        """Fill `out` from the file; a cast goes through the workspace."""
         same = out.dtype == self._dtype
         raw = out if same else workspace.take("raw", self._dtype, out.numel())
         self._fill(raw.view(torch.uint8), self._record.offset + start * self._itemsize)
@@ -57,7 +58,7 @@ class FileReader:
             out.copy_(raw)
 
     def _fill(self, raw: torch.Tensor, offset: int) -> None:
-        view = memoryview(raw.numpy())
+        view = raw.numpy().data
         filled = 0
         while filled < len(view):
             count = os.preadv(self._descriptor, [view[filled:]], offset + filled)
@@ -72,7 +73,9 @@ class MemoryReader:
     def __init__(self, tensor: torch.Tensor) -> None:
         self._flat = tensor.reshape(-1)
 
-    def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:  # noqa: ARG002
+    def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
+        """Copy out of the tensor."""
+        del workspace
         out.copy_(self._flat[start : start + out.numel()])
 
 
@@ -83,7 +86,7 @@ class Readers:
         self._source = source
         self._descriptors: dict[str, int] = {}
 
-    def __enter__(self) -> Readers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -6,8 +6,7 @@ import errno
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from concurrent.futures import FIRST_EXCEPTION
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,8 @@ import torch
 from quantcli.errors import MachineError
 from quantcli.execute.reading import Readers, Workspace
 from quantcli.execute.shard import ShardFile, layout
-from quantcli.execute.tasks import Unit, run_unit, units, write_constants
-from quantcli.planning import Plan, Source
+from quantcli.execute.tasks import Unit, batches, run_unit, units
+from quantcli.planning import Plan, Source, Stored
 
 
 class Progress(Protocol):
@@ -39,13 +38,13 @@ class NoProgress:
     """Says nothing."""
 
     def start(self, total: int) -> None:
-        pass
+        """Say nothing."""
 
     def advance(self, nbytes: int) -> None:
-        pass
+        """Say nothing."""
 
     def stop(self) -> None:
-        pass
+        """Say nothing."""
 
 
 @dataclass(slots=True)
@@ -93,7 +92,9 @@ class _Run:
         pool = ThreadPoolExecutor(jobs, thread_name_prefix="quantcli")
         try:
             futures = [
-                pool.submit(self._do, index, unit) for index in todo for unit in work[index]
+                pool.submit(self._do, index, batch)
+                for index in todo
+                for batch in batches(work[index])
             ]
             self._await(futures)
         finally:
@@ -105,9 +106,7 @@ class _Run:
 
     def _units(self, index: int) -> list[Unit]:
         parts = [
-            unit
-            for tensor in self._plan.in_shard(index)
-            for unit in units(tensor, self._readers)
+            unit for tensor in self._plan.in_shard(index) for unit in units(tensor, self._readers)
         ]
         self._left[index] = len(parts)
         return parts
@@ -117,7 +116,7 @@ class _Run:
         _, _, size = layout(self._stored(index))
         return path.exists() and path.stat().st_size == size
 
-    def _stored(self, index: int) -> list[object]:
+    def _stored(self, index: int) -> list[Stored]:
         return [stored for tensor in self._plan.in_shard(index) for stored in tensor.stored]
 
     @staticmethod
@@ -126,13 +125,13 @@ class _Run:
         for future in done:
             future.result()
 
-    def _do(self, index: int, unit: Unit) -> None:
-        if self._stopped.is_set():
-            return
+    def _do(self, index: int, batch: list[Unit]) -> None:
         try:
-            shard = self._shard(index)
-            mended = run_unit(unit, self._readers, shard, self._workspace())
-            self._done(index, unit, mended)
+            for unit in batch:
+                if self._stopped.is_set():
+                    return
+                mended = run_unit(unit, self._readers, self._shard(index), self._workspace())
+                self._done(index, unit, mended)
         except OSError as error:
             self._stopped.set()
             raise _machine_error(error, self._folder) from error
@@ -149,10 +148,8 @@ class _Run:
     def _shard(self, index: int) -> ShardFile:
         with self._lock:
             if index not in self._files:
-                shard = ShardFile(self._folder / self._plan.shards[index], self._stored(index))
-                self._files[index] = shard
-                for tensor in self._plan.in_shard(index):
-                    write_constants(tensor, shard)
+                path = self._folder / self._plan.shards[index]
+                self._files[index] = ShardFile(path, self._stored(index))
             return self._files[index]
 
     def _done(self, index: int, unit: Unit, mended: int) -> None:

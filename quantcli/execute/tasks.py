@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,11 +16,12 @@ from quantcli.execute.shard import ShardFile
 from quantcli.planning import TensorPlan
 from quantcli.planning.layout import grouped_shape, packed_rows
 
-BLOCK_BYTES = 512 * 1024
-"""A block, its scratch and its output together stay in a core's second-level cache."""
+BLOCK_BYTES = 1024 * 1024
+"""A block stays in cache from its first operation to its last."""
 
-UNIT_BYTES = 16 * 1024 * 1024
-"""What one thread takes at a time: small enough to share a shard out evenly."""
+UNIT_BYTES = 8 * 1024 * 1024
+"""What one thread takes at a time. Its output is written at once: threads that write to one file
+wait for each other, so they should do it seldom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Unit:
     @property
     def nbytes(self) -> int:
         """Bytes that are read, in the dtype of the model."""
-        itemsize = getattr(torch, self.tensor.dtype).itemsize
+        itemsize: int = getattr(torch, self.tensor.dtype).itemsize
         share = 1.0 if self.rows is None else len(self.rows) / max(1, _row_count(self.tensor))
         return round(self.tensor.numel * itemsize * share)
 
@@ -52,6 +53,18 @@ def units(tensor: TensorPlan, readers: Readers) -> Iterator[Unit]:
         yield Unit(tensor, range(start, min(start + step, count)))
 
 
+def batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """Put small units together, so that handing them out costs less than doing them."""
+    batch: list[Unit] = []
+    for unit in units:
+        batch.append(unit)
+        if sum(unit.nbytes for unit in batch) >= BLOCK_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
 def run_unit(unit: Unit, readers: Readers, shard: ShardFile, workspace: Workspace) -> int:
     """Do one unit. Returns how many zero rows were mended (see `blockwise.symmetric`).
 
@@ -59,6 +72,8 @@ def run_unit(unit: Unit, readers: Readers, shard: ShardFile, workspace: Workspac
     """
     tensor = unit.tensor
     reader = readers.open(tensor)
+    if unit.rows is None or unit.rows.start == 0:
+        _write_constants(tensor, shard)
     if tensor.action == "quantize" and _needs_whole(tensor):
         _quantize_whole(tensor, reader, shard)
         return 0
@@ -70,7 +85,7 @@ def run_unit(unit: Unit, readers: Readers, shard: ShardFile, workspace: Workspac
     return worker.affine(rows) if blockwise.is_affine(tensor.qtype) else worker.symmetric(rows)
 
 
-def write_constants(tensor: TensorPlan, shard: ShardFile) -> None:
+def _write_constants(tensor: TensorPlan, shard: ShardFile) -> None:
     """Write the activation scales of a quantized module: 1, as weights alone are quantized."""
     for stored in tensor.stored:
         if stored.name.endswith((".input_scale", ".output_scale")):
@@ -104,13 +119,11 @@ class _Worker:
         self._dtype: torch.dtype = getattr(torch, tensor.dtype)
 
     def copy(self, elements: range) -> int:
-        name = self._tensor.stored[0].name
+        block = self._read("unit", elements.start, len(elements))
         check = self._tensor.is_parameter and is_float(self._tensor.dtype)
-        for start, count in _blocks(elements, BLOCK_BYTES // self._dtype.itemsize):
-            block = self._read("block", start, count)
-            if check and not _is_finite(block.amin(), block.amax()):
-                self._refuse(block, start)
-            self._shard.write(name, start, block)
+        if check and not _is_finite(block.amin(), block.amax()):
+            self._refuse(block, elements.start)
+        self._shard.write(self._tensor.stored[0].name, elements.start, block)
         return 0
 
     def symmetric(self, rows: range) -> int:
@@ -118,56 +131,69 @@ class _Worker:
         assert tensor.qtype is not None
         weight = f"{tensor.module}.weight"
         columns = tensor.numel // tensor.shape[0]
+        dtype = blockwise.STORAGE[tensor.qtype][0]
+        data = self._take("unit", len(rows), columns, dtype)
+        scale = self._take("scale", len(rows), 1)
         mended = 0
         for start, count in _blocks(rows, BLOCK_BYTES // (columns * self._dtype.itemsize)):
             block = self._read("block", start * columns, count * columns).view(count, columns)
-            scratch = self._workspace.take("scratch", self._dtype, block.numel()).view_as(block)
-            result = blockwise.symmetric(block, tensor.qtype, scratch)
-            if not _is_finite(result.scale):
-                self._refuse_rows([(start, count)], columns)
-            self._shard.write(f"{weight}._data", start * columns, result.data)
-            self._shard.write(f"{weight}._scale", start, result.scale)
-            mended += result.mended
+            part = slice(start - rows.start, start - rows.start + count)
+            scratch = self._take("scratch", count, columns)
+            mended += blockwise.symmetric(block, tensor.qtype, data[part], scale[part], scratch)
+        if not _is_finite(scale):
+            self._refuse_rows([(rows.start, len(rows))], columns)
+        self._shard.write(f"{weight}._data", rows.start * columns, data)
+        self._shard.write(f"{weight}._scale", rows.start, scale)
         return mended
 
     def affine(self, rows: range) -> int:
-        """Quantize packed rows: each holds the values of matching rows of every part."""
+        """Quantize packed rows: each holds the values of matching rows of every part.
+
+        The last part may end before the others; what is then missing counts as zeros.
+        """
         tensor = self._tensor
         assert tensor.qtype is not None
         bits = BITS[tensor.qtype]
         groups = grouped_shape(tensor.shape, tensor.group_size)[0]
         columns = tensor.numel // groups
-        stride = packed_rows(groups, bits)
-        width = columns * self._dtype.itemsize * (8 // bits)
-        for start, count in _blocks(rows, BLOCK_BYTES // width):
-            parts = [
-                (first, min(count, groups - first))
-                for first in range(start, groups, stride)
-                if first < groups
-            ]
-            self._affine_block(start, parts, columns, bits)
+        starts = [first + rows.start for first in range(0, groups, packed_rows(groups, bits))]
+        packed = self._take("unit", len(rows), columns, torch.uint8)
+        scale = self._take("scale", len(starts), len(rows))
+        shift = self._take("shift", len(starts), len(rows))
+        step = BLOCK_BYTES // (len(starts) * columns * self._dtype.itemsize)
+        for begin, count in _blocks(range(len(rows)), step):
+            block = self._take("block", len(starts) * count, columns)
+            for part, start in zip(block.split(count), starts, strict=True):
+                present = max(0, min(count, groups - start - begin))
+                self._fill(part[:present], (start + begin) * columns)
+                part[present:] = 0
+            codes = self._take("codes", len(block), columns, torch.uint8)
+            found = torch.empty(2, len(block), 1, dtype=self._dtype)
+            blockwise.affine(block, bits, codes, found[0], found[1])
+            blockwise.pack(codes.split(count), bits, packed[begin : begin + count])
+            scale[:, begin : begin + count] = found[0].view(-1, count)
+            shift[:, begin : begin + count] = found[1].view(-1, count)
+        if not _is_finite(scale, shift):
+            parts = [(start, min(len(rows), groups - start)) for start in starts]
+            self._refuse_rows(parts, columns)
+        weight = f"{tensor.module}.weight"
+        self._shard.write(f"{weight}._data._data", rows.start * columns, packed)
+        shift = _frozen_shift(tensor, scale, shift)
+        for index, start in enumerate(starts):
+            present = max(0, min(len(rows), groups - start))
+            self._shard.write(f"{weight}._scale", start, scale[index, :present])
+            self._shard.write(f"{weight}._shift", start, shift[index, :present])
         return 0
 
-    def _affine_block(
-        self, start: int, parts: list[tuple[int, int]], columns: int, bits: int
-    ) -> None:
-        tensor = self._tensor
-        weight = f"{tensor.module}.weight"
-        lengths = [length for _, length in parts]
-        block = self._workspace.take("block", self._dtype, sum(lengths) * columns)
-        for (first, _), rows in zip(parts, block.split([n * columns for n in lengths]), strict=True):
-            self._reader.read(first * columns, rows, self._workspace)
-        result = blockwise.affine(block.view(-1, columns), bits)
-        if not _is_finite(result.scale, result.shift):
-            self._refuse_rows(parts, columns)
-        shift = _frozen_shift(tensor, result.scale, result.shift)
-        packed = blockwise.pack(list(result.data.split(lengths)), bits)
-        self._shard.write(f"{weight}._data._data", start * columns, packed)
-        scales = result.scale.split(lengths)
-        shifts = shift.split(lengths)
-        for (first, _), scale, part in zip(parts, scales, shifts, strict=True):
-            self._shard.write(f"{weight}._scale", first, scale)
-            self._shard.write(f"{weight}._shift", first, part)
+    def _take(
+        self, name: str, rows: int, columns: int, dtype: torch.dtype | None = None
+    ) -> torch.Tensor:
+        flat = self._workspace.take(name, dtype or self._dtype, rows * columns)
+        return flat.view(rows, columns)
+
+    def _fill(self, rows: torch.Tensor, start: int) -> None:
+        if rows.numel():
+            self._reader.read(start, rows.view(-1), self._workspace)
 
     def _read(self, name: str, start: int, count: int) -> torch.Tensor:
         block = self._workspace.take(name, self._dtype, count)

@@ -27,6 +27,7 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "quant_method": QUANT_METHOD,
         "version": CONFIG_VERSION,
         "weights": plan.weights,
+        "architecture": plan.architecture,
         "modules": {
             tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
             for tensor in plan.quantized

@@ -59,4 +59,4 @@ def write_json(path: Path, data: Any) -> None:
     """Write indented JSON, whole or not at all."""
     temporary = path.with_name(f".{path.name}.writing")
     temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from quantcli.errors import MachineError, UsageError
 from quantcli.frozen.manifest import is_frozen
@@ -52,7 +53,7 @@ class Staging:
         self._overwrite = overwrite
         self._lock = -1
 
-    def __enter__(self) -> Staging:
+    def __enter__(self) -> Self:
         check_output(self.output, overwrite=self._overwrite)
         with machine_errors(self.output):
             self.output.parent.mkdir(parents=True, exist_ok=True)
@@ -90,8 +91,8 @@ class Staging:
             _sync_folder(self.folder)
             replaced = self.output.with_name(f".{self.output.name}.replaced")
             if self.output.exists():
-                os.replace(self.output, replaced)
-            os.replace(self.folder, self.output)
+                self.output.replace(replaced)
+            self.folder.replace(self.output)
             _sync_folder(self.output.parent)
             shutil.rmtree(replaced, ignore_errors=True)
 

@@ -14,26 +14,27 @@ if TYPE_CHECKING:
 class Naming:
     """Maps stored names to those of a model, as transformers' loader will.
 
-    `same_class` says that the model is of the class that was frozen: names are then the same.
-    Else a base model sheds or gains its prefix, and `renamings` holds the changes of prefix that
+    `frozen` names the class that was frozen. In a model of `same_class` names are equal; else
+    a base model sheds or gains its prefix, and `renamings` holds the changes of prefix that
     the class itself declares.
     """
 
+    frozen: str | None
     same_class: bool
     prefix: str
     known: dict[str, Any]
     renamings: list[Any] = field(default_factory=list)
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> Naming:
+    def of(cls, model: PreTrainedModel, frozen: str | None) -> Naming:
         """Look at a model as it is now: its quantized modules add names when they are placed."""
         from transformers.conversion_mapping import get_model_conversion_mapping
         from transformers.core_model_loading import PrefixChange
 
-        architectures = getattr(model.config, "architectures", None) or []
-        same_class = type(model).__name__ in architectures
+        same_class = type(model).__name__ == frozen
         declared = [] if same_class else get_model_conversion_mapping(model, add_legacy=False)
         return cls(
+            frozen=frozen,
             same_class=same_class,
             prefix=model.base_model_prefix,
             known=model.state_dict(),

@@ -41,12 +41,13 @@ def place_modules(
     return placed
 
 
-def tie_as_stored(model: PreTrainedModel, untied: Iterable[str]) -> None:
+def tie_as_stored(model: PreTrainedModel, untied: Iterable[str], modules: Iterable[str]) -> None:
     """Make the model's ties those of the frozen one, whatever its config says.
 
-    A parameter that is one object under two names is stored once, so it is tied as well.
+    What is stored apart, and what is quantized, is not tied. A parameter that is one object under
+    two names is stored once, so it is.
     """
-    for name in untied:
+    for name in [*untied, *(f"{module}.weight" for module in modules)]:
         model.all_tied_weights_keys.pop(name, None)
     first: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):

@@ -28,6 +28,7 @@ class FrozenConfig(QuantizationConfigMixin):
         *,
         version: int = VERSION,
         weights: str | None = None,
+        architecture: str | None = None,
         modules: dict[str, dict[str, Any]] | None = None,
         untied: list[str] | None = None,
         computed: list[str] | None = None,
@@ -42,6 +43,7 @@ class FrozenConfig(QuantizationConfigMixin):
         self.quant_method = cast("Any", METHOD)
         self.version = version
         self.weights = weights
+        self.architecture = architecture
         self.modules = modules or {}
         self.untied = untied or []
         self.computed = computed or []
@@ -129,12 +131,14 @@ class FrozenQuantizer(HfQuantizer):
             raise ModelError("a frozen model is loaded from its directory, not from a state dict")
         use_torch_unpack()
         config = self.quantization_config
-        config.modules = place_modules(model, config.modules, Naming.of(model))
-        naming = Naming.of(model)
+        frozen = config.architecture or (getattr(model.config, "architectures", None) or [None])[0]
+        config.modules = place_modules(model, config.modules, Naming.of(model, frozen))
+        naming = Naming.of(model, frozen)
         self._renamings = naming.renamings
+        config.architecture = type(model).__name__
         config.computed = naming.present(config.computed)
         config.untied = naming.present(config.untied)
-        tie_as_stored(model, config.untied)
+        tie_as_stored(model, config.untied, config.modules)
         headers = read_headers(checkpoint_files)
         check_tensors(model, headers, config.computed, naming, self._converters())
 
@@ -145,6 +149,9 @@ class FrozenQuantizer(HfQuantizer):
     def _process_model_after_weight_loading(
         self, model: PreTrainedModel, **_kwargs: Any
     ) -> PreTrainedModel:
+        from quantcli.qmodules import align_tensors
+
+        align_tensors(model)
         # no conversion is to be reverted by save_pretrained
         vars(model)["_weight_conversions"] = []
         return model

@@ -102,7 +102,7 @@ def _missing(model: PreTrainedModel, missing: list[str], naming: Naming) -> Mode
     kind = type(model).__name__
     hint = None
     if not naming.same_class:
-        frozen = (getattr(model.config, "architectures", None) or ["another class"])[0]
+        frozen = naming.frozen or "another class"
         hint = f"the directory holds {frozen}; a part that {kind} adds would be random"
     return ModelError(f"{kind} lacks {_some(missing)}", hint=hint)
 

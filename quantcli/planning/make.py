@@ -174,9 +174,7 @@ def _original(tensors: Sequence[TensorPlan], source: Source) -> dict[str, int]:
 def _notices(plan: Plan, source: Source) -> list[str]:
     """Say what a user should know before running the plan."""
     notices = []
-    ignored = [
-        name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)
-    ]
+    ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
         notices.append(
             f"{len(ignored)} tensors of the checkpoint are not part of {plan.architecture} "

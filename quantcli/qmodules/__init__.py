@@ -2,11 +2,12 @@
 
 from quantcli.qmodules.frozen import FrozenConv2d, FrozenLinear, create
 from quantcli.qmodules.unpack import use_torch_unpack
-from quantcli.qmodules.weights import assemble, expected_parts
+from quantcli.qmodules.weights import align_tensors, assemble, expected_parts
 
 __all__ = [
     "FrozenConv2d",
     "FrozenLinear",
+    "align_tensors",
     "assemble",
     "create",
     "expected_parts",

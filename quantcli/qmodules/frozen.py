@@ -56,9 +56,10 @@ _KINDS: dict[type[torch.nn.Module], type[QModuleMixin]] = {
 def create(module: torch.nn.Module, qtype: str, group_size: int | None) -> QModuleMixin:
     """Make the frozen counterpart of a module on the meta device.
 
-    Raises `TypeError` where Quanto has no counterpart for exactly this class.
+    A subclass gets that of its base: the plan has seen that it computes the same.
+    Raises `TypeError` where Quanto has no counterpart.
     """
-    kind = _KINDS.get(type(module))
+    kind = next((kind for base, kind in _KINDS.items() if isinstance(module, base)), None)
     if kind is None:
         raise TypeError(f"{type(module).__name__} has no frozen counterpart")
     frozen = kind.qcreate(module, weights=qtypes[qtype], device="meta")

@@ -9,11 +9,14 @@ import torch
 from optimum.quanto import QModuleMixin, WeightQBitsTensor, WeightQBytesTensor
 from optimum.quanto.tensor.grouped import grouped_shape
 from optimum.quanto.tensor.packed import PackedTensor
+from optimum.quanto.tensor.qtensor import QTensor
 
 Parts = Mapping[str, torch.Tensor]
 
-_ALIGNMENT = 64
+ALIGNMENT = 64
 """What torch's own allocations are aligned to, in bytes."""
+
+_TINYGEMM_ROWS = 16
 
 
 def expected_parts(module: QModuleMixin) -> dict[str, tuple[int, ...]]:
@@ -24,7 +27,9 @@ def expected_parts(module: QModuleMixin) -> dict[str, tuple[int, ...]]:
         return {"_data": shape, "_scale": _scale_shape(shape) if shape[0] > 1 else ()}
     grouped = _grouped_shape(module)
     packed = math.ceil(grouped[0] * module.weight_qtype.bits / 8)
-    scale = _scale_shape(grouped)
+    # the axis of a single group is given up: all dimensions but the last are reduced
+    single = (*(1 for _ in grouped[1:]), grouped[-1])
+    scale = _scale_shape(grouped) if grouped[0] > 1 else single
     return {"_data._data": (packed, *grouped[1:]), "_scale": scale, "_shift": scale}
 
 
@@ -52,17 +57,35 @@ def _assemble_bytes(module: QModuleMixin, parts: Parts) -> WeightQBytesTensor:
 def _align(data: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Copy data that torch's bfloat16 x int8 kernel would crash on.
 
-    It loads the weight with aligned instructions, and a file aligns its tensors to 8 bytes only.
+    It loads the weight with aligned instructions. Quantcli's own files are aligned; others' may
+    align their tensors to 8 bytes only.
     """
     picky = data.device.type == "cpu" and data.dtype == torch.int8 and dtype == torch.bfloat16
-    return data.clone() if picky and data.data_ptr() % _ALIGNMENT else data
+    return data.clone() if picky and data.data_ptr() % ALIGNMENT else data
+
+
+def align_tensors(model: torch.nn.Module) -> None:
+    """Copy the unquantized tensors of a model that lie in memory as torch would not put them.
+
+    Kernels sum in another order from an unaligned address, and then the last bit differs.
+    """
+    for module in model.modules():
+        for tensor in [*module._parameters.values(), *module._buffers.values()]:
+            if tensor is None or isinstance(tensor, QTensor) or tensor.device.type != "cpu":
+                continue
+            if tensor.data_ptr() % ALIGNMENT:
+                tensor.data = tensor.data.clone()
 
 
 def _assemble_bits(module: QModuleMixin, parts: Parts) -> WeightQBitsTensor:
     grouped = _grouped_shape(module)
     stride = torch.empty(grouped, device="meta").stride()
     bits = module.weight_qtype.bits
-    return WeightQBitsTensor.create(
+    # TinyGemm on a CPU, which Quanto selects for some bfloat16 weights, refuses other row counts
+    on_cpu = parts["_scale"].device.type == "cpu"
+    plain = on_cpu and module.weight.shape[0] % _TINYGEMM_ROWS != 0
+    make = WeightQBitsTensor if plain else WeightQBitsTensor.create
+    return make(
         module.weight_qtype,
         axis=0,
         group_size=module.weight_group_size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -140,10 +139,10 @@ def _find_class(
         found = remote or getattr(transformers, name, None)
         if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found
-    if not names:
-        with contextlib.suppress(KeyError):
-            found = transformers.MODEL_MAPPING[type(config)]
-            return found[0] if isinstance(found, tuple) else found
+    if not names and type(config) in transformers.MODEL_MAPPING:
+        default: Any = transformers.MODEL_MAPPING[type(config)]
+        base: type[PreTrainedModel] = default[0] if isinstance(default, tuple) else default
+        return base
     raise _unknown_architecture(checkpoint, trust_remote_code, ValueError("not in transformers"))
 
 

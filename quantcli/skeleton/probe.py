@@ -40,8 +40,8 @@ def _trial(module: nn.Module) -> nn.Module:
     shape = tuple(weight.shape)
     if isinstance(module, nn.Linear):
         shape = (ROWS, COLUMNS)
-        trial.in_features, trial.out_features = COLUMNS, ROWS
-    elif module.groups == 1:
+        vars(trial).update(in_features=COLUMNS, out_features=ROWS)
+    elif shape[0] > ROWS and vars(module)["groups"] == 1:
         shape = (ROWS, *shape[1:])
     trial._parameters["weight"] = nn.Parameter(torch.randn(shape, dtype=torch.float64) + 0.5)
     if bias is not None:

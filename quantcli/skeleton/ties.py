@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ties:
-    """`aliases`: parameter -> the parameter it is one with, under whose name it is stored.
+    """Which parameters are stored under another's name, and which are not although declared.
+
+    `aliases`: parameter -> the parameter it is one with, under whose name it is stored.
     `lenders`: stored parameter -> the alias whose checkpoint tensor it takes, lacking its own.
     `untied`: parameters that the class ties and the checkpoint holds apart.
     """

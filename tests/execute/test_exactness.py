@@ -41,7 +41,7 @@ DEPARTURES = ("tied with", "forward of its own", "would not be smaller")
 @torch.no_grad()
 def reference(folder, qtype, *, dtype="auto", optimizer=None, keep=()):
     """Return Quanto's state dict and that of the model before, as from_pretrained loads it."""
-    import optimum.quanto as quanto
+    from optimum import quanto
 
     config = json.loads((folder / "config.json").read_text())
     model_class = getattr(transformers, config["architectures"][0])
@@ -58,7 +58,7 @@ def reference(folder, qtype, *, dtype="auto", optimizer=None, keep=()):
 
 def freeze(module):
     """Freeze as Quanto does; in its plain layout where its TinyGemm layout fails to."""
-    import optimum.quanto as quanto
+    from optimum import quanto
 
     rows = module.weight.shape[0]
     grouped = module.weight_group_size == 128 and module.weight_qtype == quanto.qint4

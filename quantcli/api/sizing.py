@@ -46,7 +46,7 @@ class Footprint:
 
 
 def size(
-    model: str | os.PathLike[str], *, weights: Sequence[str] = (), **options: Any
+    model: str | os.PathLike[str] | None, *, weights: Sequence[str] = (), **options: Any
 ) -> Footprint:
     """Predict, to the byte, what a model takes at each weight dtype; read headers only.
 
@@ -55,7 +55,7 @@ def size(
     """
     for name in weights:
         parse_weights(name)
-    if is_frozen(model):
+    if model is not None and is_frozen(model):
         return _frozen_footprint(model)
     request = make_request(model, **options)
     if not weights:
@@ -93,9 +93,7 @@ def _plans(request: Request, weights: Sequence[str]) -> Iterator[Plan]:
         rest = name if name in DOWNCASTS else recipe.rest
         if rest not in sources:
             sources[rest] = source_at(request, checkpoint, rest)
-        asked = Request(
-            model=request.model, recipe=recipe, max_shard_size=request.max_shard_size
-        )
+        asked = Request(model=request.model, recipe=recipe, max_shard_size=request.max_shard_size)
         yield decide(asked, sources[rest])
 
 
