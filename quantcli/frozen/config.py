@@ -11,6 +11,9 @@ from quantcli.planning.layout import default_group_size
 QUANT_METHOD = "quantcli"
 CONFIG_VERSION = 1
 
+DROPPED = ("torch_dtype", "transformers_weights")
+"""Keys that are not true of the frozen directory: another name of the dtype, and of the weights."""
+
 
 def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """Return the original's config with the dtype of the model and how it is quantized.
@@ -18,7 +21,7 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     Tensor names are parameter names, so the section is there for a pure downcast too: without it
     transformers would convert them a second time.
     """
-    frozen = {key: value for key, value in config.items() if key != "torch_dtype"}
+    frozen = {key: value for key, value in config.items() if key not in DROPPED}
     frozen["architectures"] = [plan.architecture]
     frozen["dtype"] = plan.dtype
     if plan.untied and not any(tensor.action == "alias" for tensor in plan.tensors):
