@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ def _run(
     from quantcli.cli.progress import make_progress
 
     def on_plan(plan: Plan) -> None:
+        gc.enable()  # all is imported, and a run can be long
         if not quiet:
             warn(plan.notices)
 
