@@ -21,33 +21,25 @@ VERSION = 1
 
 
 class FrozenConfig(QuantizationConfigMixin):
-    """What `config.json` says of a frozen directory under `quantization_config`."""
+    """What `config.json` says of a frozen directory under `quantization_config`.
 
-    def __init__(
-        self,
-        *,
-        version: int = VERSION,
-        weights: str | None = None,
-        architecture: str | None = None,
-        modules: dict[str, dict[str, Any]] | None = None,
-        untied: list[str] | None = None,
-        computed: list[str] | None = None,
-        **rest: Any,
-    ) -> None:
+    `architecture` is the class that was frozen, where that is not `config.architectures[0]`. The
+    names in `modules`, `untied` and `computed` are that class's.
+    """
+
+    def __init__(self, *, version: int = VERSION, **section: Any) -> None:
         if version > VERSION:
             raise ModelError(
                 f"a frozen directory of version {version}; this quantcli reads up to {VERSION}",
                 hint="upgrade quantcli",
             )
-        rest.pop("quant_method", None)
-        self.quant_method = cast("Any", METHOD)
         self.version = version
-        self.weights = weights
-        self.architecture = architecture
-        self.modules = modules or {}
-        self.untied = untied or []
-        self.computed = computed or []
-        self.__dict__.update(rest)
+        self.architecture: str | None = None
+        self.modules: dict[str, dict[str, Any]] = {}
+        self.untied: list[str] = []
+        self.computed: list[str] = []
+        self.__dict__.update(section)
+        self.quant_method = cast("Any", METHOD)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Look an entry up as in the dict of `config.json`, which transformers takes it for."""

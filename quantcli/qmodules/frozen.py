@@ -54,17 +54,17 @@ _KINDS: dict[type[torch.nn.Module], type[QModuleMixin]] = {
 
 
 def create(module: torch.nn.Module, qtype: str, group_size: int | None) -> QModuleMixin:
-    """Make the frozen counterpart of a module on the meta device.
+    """Make the frozen counterpart of a module, without its weight, on the meta device.
 
-    A subclass gets that of its base: the plan has seen that it computes the same.
-    Raises `TypeError` where Quanto has no counterpart.
+    A subclass becomes the plain class, as with Quanto: whoever froze it knew that this is right.
+    Raises `TypeError` for a module that has no counterpart, `KeyError` for an unknown qtype.
     """
-    kind = next((kind for base, kind in _KINDS.items() if isinstance(module, base)), None)
-    if kind is None:
-        raise TypeError(f"{type(module).__name__} has no frozen counterpart")
-    frozen = kind.qcreate(module, weights=qtypes[qtype], device="meta")
-    frozen.weight_group_size = group_size
-    return frozen.eval()
+    for kind, frozen_kind in _KINDS.items():
+        if isinstance(module, kind):
+            frozen = frozen_kind.qcreate(module, weights=qtypes[qtype], device="meta")
+            frozen.weight_group_size = group_size
+            return frozen.eval()
+    raise TypeError(f"{type(module).__name__} has no frozen counterpart")
 
 
 def _apply_to_parts(

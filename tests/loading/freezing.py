@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     import torch
     from transformers import PreTrainedModel
@@ -23,9 +23,13 @@ def load_original(folder: Path) -> PreTrainedModel:
 
 
 def freeze_plainly(
-    model: PreTrainedModel, weights: str, group_sizes: Mapping[str, int] | None = None
+    model: PreTrainedModel, weights: str, *, group_size: int | None = None
 ) -> PreTrainedModel:
-    """Quantize and freeze as plain Quanto does, without compiling its extension."""
+    """Quantize and freeze as plain Quanto does, without compiling its extension.
+
+    Tied weights and subclasses of Linear and Conv2d are left alone. `group_size` replaces Quanto's
+    own choice where it divides a row.
+    """
     from optimum.quanto import freeze, qtypes, quantize
 
     from quantcli.dtypes import QTYPES
@@ -35,10 +39,33 @@ def freeze_plainly(
     tied = {name.rpartition(".")[0] for name in model.all_tied_weights_keys}
     odd = {name for name, module in model.named_modules() if _is_subclass(module)}
     quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | odd) or None)
-    for name, size in (group_sizes or {}).items():
-        model.get_submodule(name).weight_group_size = size
+    if group_size is not None:
+        for _, module in qmodules(model):
+            columns = module.weight[0].numel()
+            module.weight_group_size = None if columns % group_size else group_size
     freeze(model)
     return model.eval()
+
+
+def qmodules(model: PreTrainedModel) -> list[tuple[str, Any]]:
+    """List the quantized modules of a model, with their names."""
+    from optimum.quanto import QModuleMixin
+
+    return [(name, m) for name, m in model.named_modules() if isinstance(m, QModuleMixin)]
+
+
+def group_sizes(model: PreTrainedModel) -> dict[str, int]:
+    """Return the group sizes of the modules that are quantized by groups."""
+    found = {name: module.weight._group_size for name, module in qmodules(model)}
+    return {name: size for name, size in found.items() if size is not None}
+
+
+def mapped_spans(path: Path) -> list[tuple[int, int]]:
+    """Return the address ranges at which this process has a file mapped."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    lines = [line for line in lines if line.endswith(str(path))]
+    spans = [line.split(maxsplit=1)[0].split("-") for line in lines]
+    return [(int(start, 16), int(end, 16)) for start, end in spans]
 
 
 def _is_subclass(module: torch.nn.Module) -> bool:
@@ -56,16 +83,13 @@ def section(
     computed: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Describe a frozen model as `config.json` does."""
-    from optimum.quanto import QModuleMixin
-
     return {
         "quant_method": "quantcli",
         "version": 1,
         "weights": weights,
         "modules": {
             name: {"weights": module.weight_qtype.name, "group_size": module.weight_group_size}
-            for name, module in model.named_modules()
-            if isinstance(module, QModuleMixin)
+            for name, module in qmodules(model)
         },
         "untied": list(untied),
         "computed": list(computed),
@@ -103,18 +127,40 @@ def write_frozen(
 
 def write_shards(tensors: Mapping[str, torch.Tensor], directory: Path, shards: int) -> None:
     """Write tensors over shards, in turn, with an index where there is more than one."""
-    from safetensors.torch import save_file
-
     names = sorted(tensors)
     index: dict[str, str] = {}
     for number in range(shards):
         file = f"model-{number + 1:05}-of-{shards:05}.safetensors"
         shard = {name: tensors[name] for name in names[number::shards]}
-        save_file(shard, directory / (file if shards > 1 else "model.safetensors"))
+        write_aligned(shard, directory / (file if shards > 1 else "model.safetensors"))
         index |= dict.fromkeys(shard, file)
     if shards > 1:
         text = json.dumps({"metadata": {}, "weight_map": index})
         (directory / "model.safetensors.index.json").write_text(text)
+
+
+def write_aligned(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file in which all but odd-sized tensors lie as torch's own would.
+
+    How a matrix multiplication rounds can depend on that.
+    """
+    import torch
+
+    from quantcli.dtypes import CODES
+
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    ordered = sorted(tensors.items(), key=lambda item: (item[1].nbytes % 64 > 0, -item[1].itemsize))
+    for name, tensor in ordered:
+        start, end = end, end + tensor.nbytes
+        code = CODES[str(tensor.dtype).removeprefix("torch.")]
+        header[name] = {"dtype": code, "shape": [*tensor.shape], "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(text) + 8) % 64)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, tensor in ordered:
+            file.write(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
 def inputs(model: PreTrainedModel) -> dict[str, torch.Tensor]:
