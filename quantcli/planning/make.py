@@ -129,9 +129,10 @@ def _decide(
         return Decision(reason=f"cast to {tensor.dtype}")
     if aliases:
         return Decision(reason=f"tied with {_some(aliases, 1)}: quantized it would be stored twice")
-    if module is None or leaf != "weight" or module.obstacle:
-        kind = tensor.kind or "module"
-        return Decision(reason=(module and module.obstacle) or f"Quanto has no quantized {kind}")
+    if module is None or leaf != "weight":
+        return Decision(reason=f"{tensor.kind} holds it itself, and not in a layer")
+    if module.obstacle:
+        return Decision(reason=module.obstacle)
     return chooser.choose(module.name, tensor.shape, tensor.dtype)
 
 
