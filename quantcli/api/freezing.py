@@ -71,14 +71,14 @@ def quantize_request(
     on_plan: Callable[[Plan], None] | None = None,
 ) -> Frozen:
     """Quantize as asked. `on_plan` sees the plan before it is run."""
-    from quantcli.execute import run_plan
-    from quantcli.frozen.write import write_metadata
-
     target = Path(output) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = plan_request(request)
     if on_plan is not None:
         on_plan(decided)
+    from quantcli.execute import run_plan  # not before the model is known to be there
+    from quantcli.frozen.write import write_metadata
+
     source.checkpoint.fetch()
     if source.sampled:
         source = read_model(request, source.checkpoint, here=True)

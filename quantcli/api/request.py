@@ -26,6 +26,7 @@ class Request:
     revision: str | None = None
     trust_remote_code: bool = False
     max_shard_size: int = MAX_SHARD_SIZE
+    show_downloads: bool = False
 
 
 def make_request(
@@ -35,12 +36,14 @@ def make_request(
     revision: str | None = None,
     trust_remote_code: bool = False,
     max_shard_size: int = MAX_SHARD_SIZE,
+    show_downloads: bool = False,
     **options: Any,
 ) -> Request:
     """Put a model and options on top of a recipe.
 
     `options` are keys of a recipe (`weights`, `rest`, `optimizer`, `group_size`, `include`,
-    `exclude`, `rules`); None leaves what the recipe says. Raises `UsageError`.
+    `exclude`, `rules`); None leaves what the recipe says. `max_shard_size` is in bytes;
+    `show_downloads` lets huggingface_hub show its progress. Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str) else recipe or Recipe()
     whole = base.override(model=os.fspath(model) if model is not None else None, **options)
@@ -52,6 +55,7 @@ def make_request(
         revision=revision,
         trust_remote_code=trust_remote_code,
         max_shard_size=max_shard_size,
+        show_downloads=show_downloads,
     )
 
 
@@ -73,7 +77,9 @@ def open_model(request: Request) -> Checkpoint:
     """Open the checkpoint of a request: its headers and config."""
     from quantcli.checkpoint import open_checkpoint
 
-    return open_checkpoint(request.model, revision=request.revision)
+    return open_checkpoint(
+        request.model, revision=request.revision, progress=request.show_downloads
+    )
 
 
 def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = None) -> Source:

@@ -22,11 +22,20 @@ def print_json(data: dict[str, Any]) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, or wide enough for a pipe."""
+    """Print a table as wide as the terminal, or wide enough for a pipe.
+
+    Its title and caption go before and after it: rich would wrap them at the table's width.
+    """
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    title, caption = table.title, table.caption
+    table.title = table.caption = None
+    console.print(title, style="bold", soft_wrap=True, markup=False)
+    console.print(table)
+    if caption:
+        console.print(caption, soft_wrap=True, markup=False)
 
 
 def warn(notices: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ def quantize(
         revision=revision,
         trust_remote_code=trust_remote_code,
         max_shard_size=options.parse_size(max_shard_size),
+        show_downloads=sys.stderr.isatty() and not quiet,
     )
     if dry_run:
         _show_plan(request, as_json=as_json, quiet=quiet)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title=title)
     for name in left:
         table.add_column(name, overflow="fold")
     for name in right:
@@ -59,7 +59,6 @@ def footprint_table(plan: Plan) -> Table:
     _footprint_rows(table, "original", plan.original_dtypes, plan.original_bytes)
     _footprint_rows(table, plan.weights, plan.stored_dtypes(), plan.original_bytes)
     table.caption = f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
-    table.caption_justify = "left"
     return table
 
 
