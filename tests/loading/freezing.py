@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def load_original(folder: Path) -> PreTrainedModel:
-    """Load a checkpoint as its own class in its own dtype."""
+def load_original(folder: Path, dtype: str | torch.dtype = "auto") -> PreTrainedModel:
+    """Load a checkpoint as its own class, by default in its own dtype."""
     import transformers
 
     config = json.loads((folder / "config.json").read_text())
     kind = getattr(transformers, config["architectures"][0])
-    return kind.from_pretrained(folder, dtype="auto")
+    return kind.from_pretrained(folder, dtype=dtype)
 
 
 def freeze_plainly(
@@ -140,9 +141,10 @@ def write_shards(tensors: Mapping[str, torch.Tensor], directory: Path, shards: i
 
 
 def write_aligned(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a safetensors file in which all but odd-sized tensors lie as torch's own would.
+    """Write a safetensors file in which tensors are aligned as well as their sizes allow.
 
-    How a matrix multiplication rounds can depend on that.
+    How a matrix multiplication rounds can depend on that, and torch's bfloat16 x int8 kernel
+    crashes on a weight that is not aligned to 16 bytes.
     """
     import torch
 
@@ -150,7 +152,7 @@ def write_aligned(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
 
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    ordered = sorted(tensors.items(), key=lambda item: (item[1].nbytes % 64 > 0, -item[1].itemsize))
+    ordered = sorted(tensors.items(), key=lambda item: -math.gcd(item[1].nbytes, 64))
     for name, tensor in ordered:
         start, end = end, end + tensor.nbytes
         code = CODES[str(tensor.dtype).removeprefix("torch.")]

@@ -1,0 +1,54 @@
+"""transformers knows quantcli, whichever is imported first; importing quantcli costs nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+LOAD = "transformers.AutoModel.from_pretrained({directory!r}).eval()"
+
+ORDERS = {
+    "quantcli-first": "import quantcli, transformers",
+    "transformers-first": "import transformers, quantcli",
+    "modeling-first": "import transformers; transformers.AutoModel, transformers.BertModel; "
+    "import transformers.modeling_utils, quantcli",
+    "auto-first": "import transformers.quantizers.auto, quantcli, transformers",
+    "auto-last": "import quantcli, transformers.quantizers.auto, transformers",
+    "found-but-not-imported": "import quantcli, importlib.util, transformers; "
+    "importlib.util.find_spec('transformers.quantizers.auto')",
+    "installed-twice": "import quantcli, transformers; "
+    "from quantcli.loading.registration import install, register; install(); register(); install()",
+}
+
+
+def python(code, **options):
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_import_order(frozen, order):
+    directory, _ = frozen("bert", "int8")
+    check = (
+        "from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING as known; import sys; "
+        f"model = {LOAD.format(directory=str(directory))}; "
+        "print(type(model.pooler.dense).__name__, 'quantcli' in known, "
+        "[f for f in sys.meta_path if 'quantcli' in type(f).__module__])"
+    )
+    assert python(f"{order}; {check}") == "FrozenLinear True []\n"
+
+
+def test_import_of_quantcli_is_light():
+    heavy = ["numpy", "optimum", "safetensors", "torch", "transformers"]
+    code = f"import sys, quantcli.loading; print([name for name in {heavy} if name in sys.modules])"
+    assert python(code) == "[]\n"
+
+
+def test_source_of_the_awaited_module_stays_known():
+    code = (
+        "import quantcli, inspect, transformers.quantizers.auto as auto; "
+        "print('class AutoHfQuantizer' in inspect.getsource(auto))"
+    )
+    assert python(code) == "True\n"
