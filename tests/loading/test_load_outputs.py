@@ -91,6 +91,25 @@ def test_unaligned_file_does_not_crash(frozen, tmp_path):
     freezing.run(loaded)
 
 
+@pytest.mark.parametrize("columns", [16, 20, 33, 100])
+def test_columns_that_crash_torch(columns):
+    """Quanto's in-memory int8 x bfloat16 ends the process for 20 and 100 columns."""
+    from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
+
+    from quantcli.qmodules import assemble, create
+
+    linear = torch.nn.Linear(columns, 24, dtype=torch.bfloat16)
+    scale = AbsmaxOptimizer()(linear.weight, qtype=qint8, axis=0)
+    weight = quantize_weight(linear.weight, qint8, 0, scale)
+    module = create(linear, "qint8", None)
+    module.weight = assemble(module, {"_data": weight._data, "_scale": weight._scale})
+    module.bias = linear.bias
+    example = torch.randn(3, columns, dtype=torch.bfloat16)
+    expected = example.float() @ weight.dequantize().float().t() + linear.bias
+    with torch.no_grad():
+        assert torch.allclose(module(example).float(), expected, atol=0.05)
+
+
 def test_tensors_stay_in_the_file(frozen):
     directory, _ = frozen("bert", "int8")
     loaded = quantcli.load(directory)

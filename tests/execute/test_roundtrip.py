@@ -1,0 +1,127 @@
+"""What is written loads, and computes what the model frozen by Quanto in memory computes."""
+
+from __future__ import annotations
+
+import json
+
+import freezing
+import pytest
+import torch
+import transformers
+
+import quantcli
+
+KINDS = ["bert", "clip", "gpt2", "llama-tied", "mixtral", "resnet", "t5-untied", "vit", "whisper"]
+
+
+def save(model, folder):
+    """Save a model that has no kind in `tiny`, with its class in the config."""
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    model.eval().save_pretrained(folder)
+    return folder
+
+
+def in_memory(folder, weights):
+    return freezing.freeze_plainly(freezing.load_original(folder), weights)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("weights", ["int8", "int4", "float8"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_loads_equal(tiny_model, tmp_path, kind, weights, dtype):
+    if (kind, weights, dtype) == ("t5-untied", "int4", "bfloat16"):
+        pytest.skip("Quanto itself cannot freeze 99 rows of bfloat16 into int4")
+    folder = tiny_model(kind, dtype)
+    loaded = quantcli.load(quantcli.quantize(folder, weights=weights, output=tmp_path / "out"))
+    assert not loaded.training
+    expected = in_memory(folder, weights)
+    freezing.assert_same(freezing.run(loaded), freezing.run(expected))
+    with torch.inference_mode():
+        freezing.run(loaded)
+
+
+def test_shards_load(tiny_model, tmp_path):
+    folder = tiny_model("llama-untied")
+    frozen = quantcli.quantize(folder, max_shard_size=100_000, output=tmp_path / "out")
+    assert len(frozen.plan.shards) > 2
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(frozen.output)
+    freezing.assert_same(freezing.run(loaded), freezing.run(in_memory(folder, "int8")))
+
+
+@pytest.mark.parametrize("kind", ["bert-classifier", "mixtral", "t5-untied", "whisper"])
+def test_downcasts_load(tiny_model, tmp_path, kind):
+    folder = tiny_model(kind)
+    loaded = quantcli.load(
+        quantcli.quantize(folder, weights="bfloat16", output=tmp_path / "out").output
+    )
+    name = json.loads((folder / "config.json").read_text())["architectures"][0]
+    cast = getattr(transformers, name).from_pretrained(folder, dtype=torch.bfloat16).eval()
+    freezing.assert_same(freezing.run(loaded), freezing.run(cast))
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_attention_of_torch(tmp_path, weights):
+    """MultiheadAttention takes the weight out of its projection, which Quanto quantizes."""
+    config = transformers.SiglipVisionConfig(
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
+    )
+    folder = save(transformers.SiglipVisionModel(config), tmp_path / "siglip")
+    frozen = quantcli.quantize(folder, weights=weights, output=tmp_path / "out")
+    assert "head.attention.out_proj" in {tensor.module for tensor in frozen.plan.quantized}
+    loaded, pixels = quantcli.load(frozen), {"pixel_values": torch.randn(2, 3, 32, 32)}
+    from optimum.quanto import freeze, qtypes, quantize
+
+    expected = freezing.load_original(folder).eval()
+    quantize(expected, weights=qtypes[f"q{weights}"])
+    freeze(expected)
+    with torch.no_grad():
+        assert torch.equal(loaded(**pixels).pooler_output, expected(**pixels).pooler_output)
+        plain = loaded(**pixels).pooler_output
+    with torch.inference_mode():
+        assert torch.allclose(loaded(**pixels).pooler_output, plain, atol=1e-5)
+
+
+def test_a_subclass_that_computes_as_its_base_is_quantized(tmp_path):
+    config = transformers.FalconConfig(
+        hidden_size=128, num_hidden_layers=1, num_attention_heads=4, vocab_size=99
+    )
+    folder = save(transformers.FalconForCausalLM(config), tmp_path / "falcon")
+    frozen = quantcli.quantize(folder, output=tmp_path / "out")
+    assert "FalconLinear" in {tensor.kind for tensor in frozen.plan.quantized}
+    from optimum.quanto import freeze, qint8, quantize
+
+    expected = freezing.load_original(folder)
+    quantize(expected, weights=qint8, exclude="lm_head")
+    freeze(expected)
+    freezing.assert_same(freezing.run(quantcli.load(frozen)), freezing.run(expected.eval()))
+
+
+def test_a_subclass_with_a_forward_of_its_own_is_kept(tiny_model, tmp_path):
+    folder = tiny_model("bit")
+    frozen = quantcli.quantize(folder, output=tmp_path / "out")
+    reasons = " ".join(tensor.reason for tensor in frozen.plan.kept_matrices())
+    assert "WeightStandardizedConv2d is a Conv2d with a forward of its own" in reasons
+    original = freezing.run(freezing.load_original(folder).eval())
+    found = freezing.run(quantcli.load(frozen))
+    cosine = torch.nn.functional.cosine_similarity(
+        original["pooler_output"].flatten(), found["pooler_output"].flatten(), dim=0
+    )
+    assert cosine > 0.9999
+
+
+def test_zero_rows_in_float8_stay_zero(tiny_model, tmp_path):
+    model = freezing.load_original(tiny_model("bert"))
+    with torch.no_grad():
+        model.encoder.layer[0].intermediate.dense.weight[3] = 0
+    model.save_pretrained(tmp_path / "bert")
+    frozen = quantcli.quantize(tmp_path / "bert", weights="float8", output=tmp_path / "out")
+    assert frozen.mended == {"encoder.layer.0.intermediate.dense.weight": 1}
+    output = freezing.run(quantcli.load(frozen))["last_hidden_state"]
+    assert output.isfinite().all()
