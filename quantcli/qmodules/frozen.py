@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from optimum.quanto import QConv2d, QLinear, QModuleMixin, WeightQBitsTensor, qtypes
+from optimum.quanto import QConv2d, QLinear, QModuleMixin, WeightQBitsTensor, qint8, qtypes
 from optimum.quanto.tensor.qtensor import QTensor
 
 from quantcli.qmodules.weights import assemble
@@ -35,12 +35,20 @@ class FrozenLinear(FrozenMixin, QLinear):  # type: ignore[misc]
     """A linear layer with a frozen weight."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
-        """Compute as Quanto does, without its autograd function where that cannot run."""
-        if torch.is_inference_mode_enabled() and type(self.weight) is WeightQBitsTensor:
-            # transposing this tensor subclass sets a version counter, which inference mode forbids
+        """Compute as Quanto does, but with a dequantized weight where its own way fails."""
+        if self._kernel_fails(input):
             output: torch.Tensor = torch.matmul(input, self.weight.dequantize().t())
             return output if self.bias is None else output + self.bias
         return super().forward(input)  # type: ignore[no-any-return]
+
+    def _kernel_fails(self, input: torch.Tensor) -> bool:  # noqa: A002 - torch's name
+        if type(self.weight) is WeightQBitsTensor:
+            # transposing this tensor subclass sets a version counter, which inference mode forbids
+            return torch.is_inference_mode_enabled()
+        if self.weight_qtype is not qint8 or input.dtype is not torch.bfloat16:
+            return False
+        # torch's kernel for these loads 16 bytes of a row at once, aligned, or ends the process
+        return input.device.type == "cpu" and self.in_features % 16 != 0
 
 
 class FrozenConv2d(FrozenMixin, QConv2d):  # type: ignore[misc]
