@@ -130,7 +130,7 @@ def _decide(
     if aliases:
         return Decision(reason=f"tied with {_some(aliases, 1)}: quantized it would be stored twice")
     if module is None or leaf != "weight":
-        return Decision(reason=f"{tensor.kind} holds it itself, and not in a layer")
+        return Decision(reason=f"Quanto quantizes layers, and {tensor.kind} holds this itself")
     if module.obstacle:
         return Decision(reason=module.obstacle)
     return chooser.choose(module.name, tensor.shape, tensor.dtype)

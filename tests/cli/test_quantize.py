@@ -1,0 +1,239 @@
+"""`quantcli quantize`: what it prints, where, and what it leaves on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from quantcli.cli import main
+from quantcli.execute import run
+
+FIELDS = {
+    "model",
+    "revision",
+    "output",
+    "weights",
+    "original",
+    "quantized",
+    "ratio",
+    "tensors_quantized",
+    "coverage",
+    "seconds",
+    "seconds_total",
+    "peak_rss_bytes",
+}
+
+
+@pytest.fixture
+def bert(tiny_model, tmp_path, monkeypatch):
+    """Return a tiny BERT in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_model("bert"), "bert")
+    return "bert"
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_prints_a_table_and_writes_beside(bert, tmp_path, capsys):
+    assert main(["quantize", bert]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("bert: BertModel, ")
+    assert "bert-int8: written in" in captured.out
+    assert captured.err.startswith("quantizing: ")  # a line for a log, as this is no terminal
+    assert files(tmp_path) == ["bert", "bert-int8"]
+    assert files(tmp_path / "bert-int8") == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "quantcli.json",
+    ]
+
+
+def test_json(bert, tmp_path, capsys):
+    assert main(["quantize", bert, "-w", "int4", "-o", "out", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found.keys() >= FIELDS
+    assert (found["output"], found["weights"], found["revision"]) == ("out", "int4", None)
+    assert found["ratio"] == found["quantized"]["bytes"] / found["original"]["bytes"]
+    assert 0 < found["seconds"] <= found["seconds_total"]
+    assert found["peak_rss_bytes"] > 10**8
+    assert (tmp_path / "out" / "model.safetensors").stat().st_size > found["quantized"]["bytes"]
+
+
+def test_quiet(bert, capsys):
+    assert main(["quantize", bert, "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("bert-int8\n", "")
+
+
+def test_dry_run(bert, tmp_path, capsys):
+    assert main(["quantize", bert, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "encoder.layer.*.output.dense.weight" in out
+    assert "Quanto has no quantized Embedding" in out
+    assert main(["quantize", bert, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert {tensor["action"] for tensor in plan["tensors"]} == {"keep", "quantize"}
+    assert plan["bytes"] == sum(tensor["bytes"] for tensor in plan["tensors"])
+    assert files(tmp_path) == ["bert"]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "mixtral"])
+def test_low_coverage_is_said(tiny_model, tmp_path, capsys, kind):
+    assert main(["quantize", str(tiny_model(kind)), "-o", str(tmp_path / "out")]) == 0
+    warning = capsys.readouterr().err
+    assert "of the weights are quantized; the largest kept: " in warning
+    assert {"gpt2": "no quantized Conv1D", "mixtral": "MixtralExperts holds"}[kind] in warning
+
+
+def test_patterns(bert, capsys):
+    options = ["--include", "encoder.layer.0.*", "--exclude", "*.query", "--exclude", "nope"]
+    assert main(["quantize", bert, "--dry-run", "--json", *options]) == 0
+    captured = capsys.readouterr()
+    plan = json.loads(captured.out)
+    quantized = {t["module"] for t in plan["tensors"] if t["action"] == "quantize"}
+    assert len(quantized) == 5
+    assert all(name.startswith("encoder.layer.0.") for name in quantized)
+    assert "warning: exclude nope matches no module" in captured.err
+
+
+@pytest.mark.usefixtures("bert")
+def test_a_recipe_with_rules(tmp_path, capsys):
+    (tmp_path / "mixed.toml").write_text(
+        'model = "bert"\nweights = "int8"\n'
+        '[[rules]]\nmatch = "*.intermediate.dense"\nweights = "int4"\ngroup_size = 64\n'
+        '[[rules]]\nmatch = "pooler.*"\nweights = "keep"\n'
+    )
+    assert main(["quantize", "--recipe", "mixed.toml", "--json", "-q"]) == 0
+    manifest = json.loads((tmp_path / "bert-int8" / "quantcli.json").read_text())
+    qtypes = {
+        tensor["name"]: (tensor["qtype"], tensor["group_size"]) for tensor in manifest["tensors"]
+    }
+    assert qtypes["encoder.layer.0.intermediate.dense.weight"] == ("qint4", 64)
+    assert qtypes["encoder.layer.0.output.dense.weight"] == ("qint8", None)
+    assert qtypes["pooler.dense.weight"] == (None, None)
+    capsys.readouterr()
+
+
+def test_overwrite(bert, tmp_path, capsys):
+    assert main(["quantize", bert, "-o", "out", "-q"]) == 0
+    assert main(["quantize", bert, "-o", "out", "-w", "int4", "--overwrite", "-q"]) == 0
+    assert json.loads((tmp_path / "out" / "quantcli.json").read_text())["weights"] == "int4"
+    assert files(tmp_path) == ["bert", "out"]
+    capsys.readouterr()
+
+
+def test_a_failed_overwrite_keeps_the_old_one(bert, tmp_path, capsys, monkeypatch):
+    assert main(["quantize", bert, "-o", "out", "-q"]) == 0
+    before = (tmp_path / "out" / "quantcli.json").read_bytes()
+
+    def broken(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run, "run_unit", broken)
+    assert main(["quantize", bert, "-o", "out", "-w", "int4", "--overwrite", "-q"]) == 4
+    assert (tmp_path / "out" / "quantcli.json").read_bytes() == before
+    assert files(tmp_path) == ["bert", "out"]
+    capsys.readouterr()
+
+
+def test_an_interrupted_run_goes_on(bert, tmp_path, capsys, monkeypatch):
+    arguments = ["quantize", bert, "-o", "out", "--max-shard-size", "200KB", "--jobs", "1"]
+    done = []
+    original = run.run_unit
+
+    def interrupted(unit, *rest):
+        if len(done) == 20:
+            raise KeyboardInterrupt
+        done.append(unit.tensor.name)
+        return original(unit, *rest)
+
+    monkeypatch.setattr(run, "run_unit", interrupted)
+    assert main(arguments) == 130
+    assert "goes on from the shards" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    finished = list((tmp_path / ".out.partial").glob("*.safetensors"))
+    assert finished
+    resumed = []
+    monkeypatch.setattr(
+        run,
+        "run_unit",
+        lambda unit, *rest: (resumed.append(unit.tensor.name), original(unit, *rest))[1],
+    )
+    assert main([*arguments, "-q"]) == 0
+    assert resumed
+    assert not set(resumed) & set(done[:5])
+    assert main(["verify", "out"]) == 0
+    assert files(tmp_path) == ["bert", "out"]
+    monkeypatch.setattr(run, "run_unit", original)
+    assert (
+        main(["quantize", str(tmp_path / bert), "-o", str(tmp_path / "whole"), *arguments[4:]]) == 0
+    )
+    for path in (tmp_path / "whole").glob("*.safetensors"):
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+def test_verify(bert, tmp_path, capsys):
+    assert main(["quantize", bert, "-o", "out", "-q"]) == 0
+    assert main(["verify", "out"]) == 0
+    path = tmp_path / "out" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert main(["verify", "out"]) == 1
+    assert "model.safetensors is not what was written" in capsys.readouterr().err
+    path.unlink()
+    assert main(["verify", "out", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["problems"] == ["model.safetensors is missing"]
+    assert main(["verify", bert]) == 3
+    assert "is not a frozen directory" in capsys.readouterr().err
+
+
+def test_help_and_version(capsys):
+    assert main([]) == 0
+    assert "Commands:" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("quantcli ")
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "quantcli", *arguments]
+
+
+def test_a_bar_on_a_terminal(bert):
+    reader, writer = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    process = subprocess.Popen(
+        command("quantize", bert), stdout=subprocess.PIPE, stderr=writer, env=environment
+    )
+    out, _ = process.communicate(timeout=120)
+    os.close(writer)
+    seen = os.read(reader, 65536).decode()
+    os.close(reader)
+    assert process.returncode == 0
+    assert "quantizing" in seen
+    assert "\x1b[" in seen  # it moves the cursor: it is a bar
+    assert b"\x1b[" not in out
+
+
+def test_a_closed_pipe_is_no_crash(bert):
+    reader, writer = os.pipe()
+    os.close(reader)
+    found = subprocess.run(
+        command("quantize", bert, "--dry-run"),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    os.close(writer)
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,178 @@
+"""`quantcli size` predicts to the byte what `quantcli quantize` writes, and reads headers only."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+from hub import Hub
+from transformers.utils.generic import ContextManagers
+
+import quantcli
+from quantcli.cli import main
+from quantcli.dtypes import WEIGHTS
+from quantcli.execute.shard import layout
+from quantcli.planning import Stored
+
+KINDS = [
+    "bit",
+    "clip",
+    "gpt2",
+    "llama-tied",
+    "mixtral",
+    "resnet",
+    "t5-tied",
+    "t5-untied",
+    "whisper",
+]
+
+
+@pytest.fixture
+def output(capsys):
+    """Run a command that must succeed, and return its standard output."""
+
+    def run(*arguments):
+        assert main([str(argument) for argument in arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def payload(folder):
+    """Count the bytes of the tensors in the safetensors files of a folder."""
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        total += path.stat().st_size - 8 - header
+    return total
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predicts_what_is_written(tiny_model, tmp_path, kind):
+    folder = tiny_model(kind)
+    footprint = quantcli.size(folder)
+    assert [row.weights for row in footprint.predictions] == list(WEIGHTS)
+    for row in footprint.predictions:
+        frozen = quantcli.quantize(folder, weights=row.weights, output=tmp_path / row.weights)
+        assert payload(frozen.output) == row.bytes
+        assert row.bytes <= footprint.original_bytes
+        assert row.ratio == row.bytes / footprint.original_bytes
+
+
+def test_json(tiny_model, output):
+    folder = tiny_model("clip")
+    found = json.loads(output("size", folder, "-w", "int8", "-w", "float16", "--json"))
+    assert found["model"] == str(folder)
+    assert found["revision"] is None
+    assert found["original"] == {
+        "bytes": payload(folder),
+        "dtypes": {"float32": payload(folder)},
+    }
+    assert found["parameters"] == payload(folder) // 4
+    assert [row["weights"] for row in found["predictions"]] == ["int8", "float16"]
+    for row in found["predictions"]:
+        assert row.keys() == {"weights", "bytes", "ratio", "tensors_quantized", "coverage"}
+
+
+def test_a_frozen_directory_tells_what_is_in_it(tiny_model, tmp_path, output):
+    frozen = quantcli.quantize(tiny_model("clip"), weights="int4", output=tmp_path / "out")
+    found = json.loads(output("size", frozen.output, "--json"))
+    (row,) = found["predictions"]
+    assert (row["weights"], row["bytes"], found["frozen"]) == ("int4", payload(tmp_path / "out"), 1)
+
+
+def test_by_name(tiny_model, tmp_path, output):
+    folder = tiny_model("clip")
+    with Hub(tmp_path) as hub:
+        commit = hub.add_repo("org/clip", folder)
+        with hub.in_process():
+            found = json.loads(output("size", "org/clip@main", "--json"))
+            assert hub.bytes_sent < payload(folder)
+    assert found["revision"] == (commit if isinstance(commit, str) else found["revision"])
+    assert found["predictions"] == json.loads(output("size", folder, "--json"))["predictions"]
+
+
+def test_a_shipped_recipe(tiny_model, output):
+    recipe = "clip-vit-large-patch14"
+    found = json.loads(output("size", tiny_model("clip"), "--recipe", recipe, "--json"))
+    assert [row["weights"] for row in found["predictions"]] == ["int8"]
+
+
+def test_the_table(tiny_model, output):
+    lines = output("size", tiny_model("clip"), "-w", "int8").splitlines()
+    assert lines[0].endswith("parameters")
+    assert lines[2].split() == ["weights", "bytes", "size", "ratio", "quantized", "coverage"]
+    assert lines[5].split()[0] == "int8"
+
+
+def sparse(model_class, config, folder, apart=()):
+    """Write a checkpoint of the real shapes whose payload is a hole in the file.
+
+    `apart` names tensors that shall not be all zeros.
+    """
+    with ContextManagers(model_class.get_init_context(torch.float32, False, False, None)):
+        model = model_class(config)
+    tied = set(model.all_tied_weights_keys) - set(apart)
+    tensors = [
+        Stored(name=name, dtype="float32", shape=tuple(tensor.shape))
+        for name, tensor in model.state_dict().items()
+        if name not in tied
+    ]
+    header, offsets, size = layout(tensors)
+    path = folder / "model.safetensors"
+    path.write_bytes(header)
+    os.truncate(path, size)
+    with path.open("r+b") as file:
+        for name in apart:
+            file.seek(offsets[name])
+            file.write(b"\x00\x00\x80\x3f" * 1000)
+    config.architectures = [model_class.__name__]
+    data = config.to_dict() | {"tie_word_embeddings": False, "dtype": "float32"}
+    (folder / "config.json").write_text(json.dumps(data))
+
+
+def test_clip_vit_large(tmp_path):
+    from transformers import CLIPConfig, CLIPModel
+
+    config = CLIPConfig(
+        text_config={
+            "hidden_size": 768,
+            "intermediate_size": 3072,
+            "num_attention_heads": 12,
+            "num_hidden_layers": 12,
+        },
+        vision_config={
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "num_attention_heads": 16,
+            "num_hidden_layers": 24,
+            "patch_size": 14,
+        },
+        projection_dim=768,
+    )
+    sparse(CLIPModel, config, tmp_path)
+    footprint = quantcli.size(tmp_path, weights=["int8"])
+    assert footprint.original_bytes == 1_710_466_052
+    assert footprint.predictions[0].bytes == 544_985_820
+
+
+def test_flan_t5_small(tmp_path):
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    config = T5Config(
+        d_model=512,
+        d_ff=1024,
+        d_kv=64,
+        num_layers=8,
+        num_decoder_layers=8,
+        num_heads=6,
+        vocab_size=32128,
+        feed_forward_proj="gated-gelu",
+    )
+    sparse(T5ForConditionalGeneration, config, tmp_path, apart=["lm_head.weight"])
+    footprint = quantcli.size(tmp_path, weights=["int8"])
+    assert footprint.original_bytes == 307_844_608
+    assert round(footprint.predictions[0].bytes / 1e6, 1) == 126.8
