@@ -1,0 +1,121 @@
+"""The plan: plain data, ties, what is kept and why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import quantcli
+from quantcli import Plan
+from quantcli.planning.choose import Chooser
+from quantcli.planning.layout import default_group_size, quantized_tensors
+from quantcli.recipe import Recipe
+
+SHAPES = [
+    (128, 256),
+    (7, 130),
+    (1, 256),
+    (33, 384),
+    (6, 3, 3, 3),
+    (5, 256, 1, 1),
+    (1, 64),
+    (1, 3, 3, 3),
+    (3, 128),
+    (96, 192),
+]
+
+
+@pytest.mark.parametrize("kind", ["clip", "mixtral", "t5-untied"])
+def test_it_is_plain_data(tiny_model, kind):
+    plan = quantcli.plan(tiny_model(kind), weights="int4")
+    copy = Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
+    assert copy == plan
+    assert copy.digest() == plan.digest()
+    assert plan.digest() != quantcli.plan(tiny_model(kind), weights="int2").digest()
+
+
+@pytest.mark.parametrize("qtype", ["qint8", "qfloat8_e4m3fn", "qint4", "qint2"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_layout_is_quantos(shape, qtype):
+    from optimum.quanto import freeze, qtypes, quantize
+
+    if len(shape) == 2:
+        layer = torch.nn.Linear(shape[1], shape[0], bias=False)
+    else:
+        layer = torch.nn.Conv2d(shape[1], shape[0], shape[2], bias=False)
+    model = torch.nn.Sequential(layer)
+    quantize(model, weights=qtypes[qtype])
+    freeze(model)
+    group_size = model[0].weight_group_size
+    if qtype in ("qint4", "qint2"):
+        assert group_size == default_group_size(shape)
+    found = quantized_tensors("0", shape, "float32", qtype, group_size)
+    assert {tensor.name: (tensor.dtype, tensor.shape) for tensor in found} == {
+        name: (str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def test_a_tied_weight_is_stored_once(tiny_model):
+    plan = quantcli.plan(tiny_model("llama-tied"))
+    entries = {tensor.name: tensor for tensor in plan.tensors}
+    assert entries["lm_head.weight"].action == "alias"
+    assert entries["model.embed_tokens.weight"].action == "keep"
+    assert "stored twice" in entries["model.embed_tokens.weight"].reason
+    assert plan.nbytes < plan.original_bytes
+
+
+def test_what_the_checkpoint_holds_apart_is_apart(tiny_model):
+    plan = quantcli.plan(tiny_model("t5-untied"))
+    assert plan.untied == ("lm_head.weight",)
+    assert any("holds it apart" in notice for notice in plan.notices)
+    assert {tensor.name for tensor in plan.quantized} >= {"lm_head.weight"}
+
+
+@pytest.mark.parametrize("names", [["both"], ["alias"]], ids=["both equal", "alias alone"])
+def test_the_names_under_which_a_tie_is_saved_do_not_matter(tiny_model, tmp_path, names):
+    folder = shutil.copytree(tiny_model("llama-tied"), tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    embedding = tensors["model.embed_tokens.weight"]
+    if names == ["alias"]:
+        del tensors["model.embed_tokens.weight"]
+    tensors["lm_head.weight"] = embedding.clone()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    found, expected = quantcli.plan(folder), quantcli.plan(tiny_model("llama-tied"))
+    assert [(t.name, t.action, t.stored) for t in found.tensors] == [
+        (t.name, t.action, t.stored) for t in expected.tensors
+    ]
+    assert found.original_bytes == expected.original_bytes
+    frozen = quantcli.quantize(folder, output=tmp_path / "out")
+    loaded = quantcli.load(frozen)
+    assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
+    assert torch.equal(loaded.lm_head.weight, embedding)
+
+
+def test_what_would_not_be_smaller_is_kept():
+    chooser = Chooser(Recipe(), {})
+    assert chooser.choose("narrow", (64, 1), "float32").reason == (
+        "int8 would not be smaller (328 of 256 bytes)"
+    )
+    assert chooser.choose("wide", (64, 8), "float32").qtype == "qint8"
+    assert Chooser(Recipe(weights="int4"), {}).choose("row", (1, 64), "float32").qtype is None
+
+
+def test_conversions_are_named(tiny_model):
+    plan = quantcli.plan(tiny_model("mixtral"))
+    merged = [tensor for tensor in plan.tensors if tensor.conversion]
+    assert {tensor.conversion for tensor in merged} >= {"MergeModulelist"}
+    assert all(len(tensor.sources) > 1 for tensor in merged)
+
+
+def test_tensors_that_no_parameter_takes_are_said(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model("bert"), tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors") | {"mystery.weight": torch.zeros(4, 4)}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    plan = quantcli.plan(folder)
+    assert any("mystery.weight" in notice for notice in plan.notices)
+    assert plan.original_bytes == quantcli.plan(tiny_model("bert")).original_bytes
