@@ -1,0 +1,91 @@
+"""A model whose code comes with it is quantized and loaded where its code is trusted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import quantcli
+from quantcli import ModelError
+
+CONFIGURATION = """
+from transformers import PretrainedConfig
+
+
+class QuuxConfig(PretrainedConfig):
+    model_type = "quux"
+
+    def __init__(self, width=64, **rest):
+        self.width = width
+        super().__init__(**rest)
+"""
+
+MODELING = """
+import torch
+from transformers import PreTrainedModel
+
+from .configuration_quux import QuuxConfig
+
+
+class QuuxModel(PreTrainedModel):
+    config_class = QuuxConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.up = torch.nn.Linear(config.width, 128)
+        self.down = torch.nn.Linear(128, config.width)
+        self.post_init()
+
+    def forward(self, x):
+        return self.down(torch.relu(self.up(x)))
+"""
+
+CONFIG = {
+    "model_type": "quux",
+    "architectures": ["QuuxModel"],
+    "width": 64,
+    "dtype": "float32",
+    "auto_map": {
+        "AutoConfig": "configuration_quux.QuuxConfig",
+        "AutoModel": "modeling_quux.QuuxModel",
+    },
+}
+
+
+@pytest.fixture
+def quux(tmp_path):
+    folder = tmp_path / "quux"
+    folder.mkdir()
+    (folder / "configuration_quux.py").write_text(CONFIGURATION)
+    (folder / "modeling_quux.py").write_text(MODELING)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    tensors = {
+        "up.weight": torch.randn(128, 64),
+        "up.bias": torch.randn(128),
+        "down.weight": torch.randn(64, 128),
+        "down.bias": torch.randn(64),
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_untrusted_code_is_not_run(quux, tmp_path):
+    with pytest.raises(ModelError, match="its code is in the repository") as caught:
+        quantcli.quantize(quux, output=tmp_path / "out")
+    assert "--trust-remote-code" in str(caught.value.hint)
+    assert not (tmp_path / "out").exists()
+
+
+def test_trusted_code_is(quux, tmp_path):
+    frozen = quantcli.quantize(quux, trust_remote_code=True, output=tmp_path / "out")
+    assert {tensor.module for tensor in frozen.plan.quantized} == {"up", "down"}
+    model = quantcli.load(frozen, trust_remote_code=True)
+    example = torch.randn(3, 64)
+    up, down = (model.get_submodule(name) for name in ("up", "down"))
+    expected = torch.relu(example @ up.weight.dequantize().t() + up.bias)
+    expected = expected @ down.weight.dequantize().t() + down.bias
+    with torch.no_grad():
+        assert torch.allclose(model(example), expected, atol=1e-5)
