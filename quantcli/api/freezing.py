@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import sys
 import time
@@ -57,7 +58,7 @@ def default_output(request: Request) -> Path:
     """Return `./<name>-<weights>` for a model by name or in a folder."""
     name = request.model.partition("@")[0]
     if Path(request.model).exists():
-        name = str(Path(request.model).resolve())
+        name = os.path.abspath(request.model)  # noqa: PTH100 - a link keeps its own name
     return Path(f"{Path(name).name}-{request.recipe.weights}")
 
 
@@ -104,5 +105,11 @@ def _needed(decided: Plan, source: Source) -> int:
 
 def peak_rss_bytes() -> int:
     """Return the peak resident memory of this process so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would tell the peak of the process that started this one, where that is larger
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from quantcli.cli import quantize, size, verify
+from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     gc.disable()
     _quieten_libraries(debug=debug)
     try:
-        code: Any = app(arguments, standalone_mode=False)
+        with exit_on_interrupt():
+            code: Any = app(arguments, standalone_mode=False)
     except QuantcliError as error:
         if debug:
             raise

@@ -5,21 +5,24 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from quantcli.cli import options
+from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_table, warn
 
 if TYPE_CHECKING:
     from quantcli.api import Frozen, Request
     from quantcli.planning import Plan
 
-EXAMPLES = (
-    "Examples: quantcli quantize openai/clip-vit-large-patch14 | "
-    "quantcli quantize ./my-model -w int4 --exclude lm_head -o my-model-int4"
-)
+EXAMPLES = """\b
+Examples:
+  quantcli quantize openai/clip-vit-large-patch14
+  quantcli quantize ./my-model -w int4 --exclude lm_head -o my-model-int4
+"""
 
 
 def quantize(
@@ -70,9 +73,8 @@ def quantize(
     try:
         frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
     except KeyboardInterrupt:
-        typer.echo("error: interrupted", err=True)
-        typer.echo("hint: the same command goes on from the shards that are finished", err=True)
-        raise typer.Exit(130) from None
+        _say_interrupted(request, output)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(summary(frozen, time.perf_counter() - began))
     elif quiet:
@@ -81,14 +83,24 @@ def quantize(
         _show(frozen, time.perf_counter() - began)
 
 
+def _say_interrupted(request: Request, output: Path | None) -> None:
+    from quantcli.api import default_output
+    from quantcli.frozen.staging import partial_folder
+
+    typer.echo("error: interrupted", err=True)
+    if partial_folder(output or default_output(request)).exists():
+        typer.echo("hint: the same command goes on from the shards that are finished", err=True)
+
+
 def _run(
-    request: Request, output: Any, *, overwrite: bool, jobs: int | None, quiet: bool
+    request: Request, output: Path | None, *, overwrite: bool, jobs: int | None, quiet: bool
 ) -> Frozen:
     from quantcli.api import quantize_request
     from quantcli.cli.progress import make_progress
 
     def on_plan(plan: Plan) -> None:
         gc.enable()  # all is imported, and a run can be long
+        unwind_on_interrupt()
         if not quiet:
             warn(plan.notices)
 

@@ -11,9 +11,11 @@ from quantcli.errors import UsageError
 if TYPE_CHECKING:
     from quantcli.api import Footprint
 
-EXAMPLES = (
-    "Examples: quantcli size google/flan-t5-small | quantcli size ./my-model -w int8 -w int4 --json"
-)
+EXAMPLES = """\b
+Examples:
+  quantcli size google/flan-t5-small
+  quantcli size ./my-model -w int8 -w int4 --json
+"""
 
 
 def size(

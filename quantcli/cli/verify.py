@@ -11,7 +11,10 @@ from quantcli.cli import options
 from quantcli.cli.output import print_json
 from quantcli.errors import VerificationError
 
-EXAMPLES = "Example: quantcli verify clip-vit-large-patch14-int8"
+EXAMPLES = """\b
+Example:
+  quantcli verify clip-vit-large-patch14-int8
+"""
 
 
 def verify(
@@ -20,9 +23,10 @@ def verify(
     ],
     as_json: options.Json = False,
 ) -> None:
-    """Check every file of a frozen directory against the sha256 in its manifest.
+    """Check the files of a frozen directory against its checksums.
 
-    Exits with 1 where a file is missing or is not what was written.
+    Every file must have the sha256 that the manifest holds. Exits with 1 where a file is missing
+    or is not what was written.
     """
     from quantcli.frozen.manifest import read_manifest
     from quantcli.frozen.verify import verify as check

@@ -38,6 +38,11 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         )
 
 
+def partial_folder(output: Path) -> Path:
+    """Return where an output is written until it is complete."""
+    return output.absolute().with_name(f".{output.absolute().name}.partial")
+
+
 class Staging:
     """A folder beside the output that becomes the output.
 
@@ -47,7 +52,7 @@ class Staging:
 
     def __init__(self, output: Path, *, digest: str, needed: int, overwrite: bool) -> None:
         self.output = output.absolute()
-        self.folder = self.output.with_name(f".{self.output.name}.partial")
+        self.folder = partial_folder(self.output)
         self._digest = digest
         self._needed = needed
         self._overwrite = overwrite

@@ -188,8 +188,7 @@ def _notices(plan: Plan, source: Source) -> list[str]:
         )
     if plan.weights in QTYPES and plan.coverage < LOW_COVERAGE:
         kept = ", ".join(
-            f"{tensor.name} ({tensor.reason})"
-            for tensor in itertools.islice(plan.kept_matrices(), 3)
+            f"{tensor.name} ({tensor.kind})" for tensor in itertools.islice(plan.kept_matrices(), 3)
         )
         notices.append(
             f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {kept}"
