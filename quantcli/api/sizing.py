@@ -56,7 +56,7 @@ def size(
     for name in weights:
         parse_weights(name)
     if model is not None and is_frozen(model):
-        return _frozen_footprint(model)
+        return _frozen_footprint(model, weights)
     request = make_request(model, **options)
     if not weights:
         weights = [request.recipe.weights] if options.get("recipe") else WEIGHTS
@@ -106,9 +106,11 @@ def _recipe_for(recipe: Recipe, weights: str) -> Recipe:
     return Recipe.parse(changed)
 
 
-def _frozen_footprint(folder: str | os.PathLike[str]) -> Footprint:
+def _frozen_footprint(folder: str | os.PathLike[str], asked: Sequence[str]) -> Footprint:
     manifest = read_manifest(folder)
     found = manifest["footprint"]
+    others = [name for name in asked if name != manifest["weights"]]
+    notice = f"{os.fspath(folder)} is frozen: it is not predicted as {', '.join(others)}"
     return Footprint(
         model=os.fspath(folder),
         revision=manifest["source"]["revision"],
@@ -124,4 +126,5 @@ def _frozen_footprint(folder: str | os.PathLike[str]) -> Footprint:
             ),
         ),
         frozen=True,
+        notices=(notice,) if others else (),
     )

@@ -135,8 +135,10 @@ class _Run:
         except OSError as error:
             self._stopped.set()
             raise _machine_error(error, self._folder) from error
-        except BaseException:
+        except BaseException as error:
             self._stopped.set()
+            if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
+                raise MemoryError from error  # what torch has no type for
             raise
 
     def _workspace(self) -> Workspace:

@@ -39,7 +39,25 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} is of a format that this version does not read",
             hint="upgrade quantcli, or quantize the original again",
         )
+    if not _is_whole(manifest):
+        raise ModelError(f"{path} is damaged", hint="quantize the original again")
     return manifest
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    """Tell whether a manifest holds what is read of it."""
+    try:
+        found = manifest["footprint"]
+        totals = [found[key] for key in ("parameters", "tensors_quantized", "ratio", "coverage")]
+        totals += [found["quantized"]["bytes"], *found["original"]["dtypes"].values()]
+        texts = [manifest["weights"], manifest["source"]["revision"] or ""]
+        for entry in manifest["files"].values():
+            totals.append(entry["bytes"])
+            texts.append(entry["sha256"])
+    except (AttributeError, KeyError, TypeError):
+        return False
+    numbers = all(isinstance(total, int | float) for total in totals)
+    return numbers and all(isinstance(text, str) for text in texts)
 
 
 def sha256(path: Path) -> str:

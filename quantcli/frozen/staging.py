@@ -23,10 +23,12 @@ LOCK = ".lock"
 def check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse an output that exists, unless it may be replaced.
 
-    Only a frozen directory or an empty one is ever replaced. Raises `UsageError`.
+    Only a frozen directory or an empty one is ever replaced. Raises `UsageError`, and
+    `MachineError` where there can be no such path.
     """
-    if not output.exists() and not output.is_symlink():
-        return
+    with machine_errors(output):
+        if not output.exists() and not output.is_symlink():
+            return
     if not output.is_dir():
         raise UsageError(f"{output} exists and is not a directory", hint="choose another with -o")
     if not overwrite:
@@ -40,7 +42,11 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 def partial_folder(output: Path) -> Path:
     """Return where an output is written until it is complete."""
-    return output.absolute().with_name(f".{output.absolute().name}.partial")
+    return _beside(output.resolve(), "partial")
+
+
+def _beside(output: Path, kind: str) -> Path:
+    return output.with_name(f".{output.name}.{kind}")
 
 
 class Staging:
@@ -51,7 +57,7 @@ class Staging:
     """
 
     def __init__(self, output: Path, *, digest: str, needed: int, overwrite: bool) -> None:
-        self.output = output.absolute()
+        self.output = output.resolve()  # what a link leads to is replaced, not the link
         self.folder = partial_folder(self.output)
         self._digest = digest
         self._needed = needed
@@ -94,8 +100,9 @@ class Staging:
             (self.folder / DIGEST).unlink()
             (self.folder / LOCK).unlink()
             _sync_folder(self.folder)
-            replaced = self.output.with_name(f".{self.output.name}.replaced")
+            replaced = _beside(self.output, "replaced")
             if self.output.exists():
+                shutil.rmtree(replaced, ignore_errors=True)  # a run that was killed may leave it
                 self.output.replace(replaced)
             self.folder.replace(self.output)
             _sync_folder(self.output.parent)
@@ -147,7 +154,9 @@ def machine_errors(output: Path) -> Iterator[None]:
                 hint="free some space, or write elsewhere with -o",
             ) from error
         if isinstance(error, FileExistsError | NotADirectoryError):
-            raise UsageError(f"{output} cannot be made: {error.strerror}") from error
+            raise UsageError(
+                f"{output} cannot be made: {error.strerror}", hint="choose another place with -o"
+            ) from error
         raise MachineError(
             f"cannot write {output}: {error.strerror}", hint="choose another place with -o"
         ) from error

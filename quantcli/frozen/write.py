@@ -25,6 +25,8 @@ def write_metadata(
 ) -> None:
     """Write config, index, qmap, model card and the source's side files; the manifest last."""
     for name, path in checkpoint.side_files():
+        if not _is_unicode(name):
+            continue  # no manifest could name it
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
@@ -35,6 +37,14 @@ def write_metadata(
         write_json(folder / "quanto_qmap.json", quanto_map(plan))
     (folder / "README.md").write_text(model_card(plan), encoding="utf-8")
     write_json(folder / MANIFEST, manifest(folder, plan, mended))
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shard_index(plan: Plan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def build(
 def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
+    _check_types(checkpoint)
     method = (checkpoint.config.get("quantization_config") or {}).get("quant_method")
     if method:
         raise ModelError(
@@ -91,8 +93,33 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     folder = _as_local(checkpoint.folder())
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (ValueError, KeyError, TypeError, ImportError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged config ends anywhere in transformers
         raise _unknown_architecture(checkpoint, trust_remote_code, error) from error
+
+
+def _check_types(checkpoint: Checkpoint) -> None:
+    """Refuse a config whose own keys are not of the type that they have in every model."""
+    config = checkpoint.config
+    names = config.get("architectures") or []
+    wrong = {
+        "architectures": not isinstance(names, list) or not all(isinstance(n, str) for n in names),
+        "dtype": not isinstance(config.get("dtype") or "", str | dict),
+        "model_type": not isinstance(config.get("model_type") or "", str),
+        "torch_dtype": not isinstance(config.get("torch_dtype") or "", str | dict),
+        "quantization_config": not isinstance(config.get("quantization_config") or {}, dict),
+    }
+    for key in (key for key, is_wrong in wrong.items() if is_wrong):
+        value = _short(json.dumps(config[key]))
+        raise ModelError(
+            f"config.json of {checkpoint.model} is damaged: {key} cannot be {value}",
+            hint="download it again",
+        )
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _as_local(folder: Path) -> str:
@@ -124,8 +151,12 @@ def _unknown_architecture(
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """Return what an error says, by its type where a bare word or nothing is all."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    if not lines or isinstance(error, KeyError):
+        return " ".join([type(error).__name__, *lines])
+    # huggingface_hub's validation names the field first, and then what is wrong with it
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def _find_class(
@@ -181,9 +212,12 @@ def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.d
     try:
         with ContextManagers(context):
             model = model_class(config)
-    except (ValueError, TypeError, AttributeError, KeyError, ImportError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a config that does not fit ends anywhere in the model's code
         raise ModelError(
-            f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}"
+            f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}",
+            hint="the config must be the one that was saved with the weights",
         ) from error
     return model.eval()
 
