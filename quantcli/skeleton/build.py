@@ -95,8 +95,8 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except MemoryError:
         raise
-    except Exception as error:  # a damaged config ends anywhere in transformers
-        raise _unknown_architecture(checkpoint, trust_remote_code, error) from error
+    except (Exception, SystemExit) as error:  # a damaged config ends anywhere, and so does code
+        raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=error) from error
 
 
 def _check_types(checkpoint: Checkpoint) -> None:
@@ -128,19 +128,24 @@ def _as_local(folder: Path) -> str:
 
 
 def _unknown_architecture(
-    checkpoint: Checkpoint, trust_remote_code: bool, error: Exception
+    checkpoint: Checkpoint, *, trusted: bool, error: BaseException
 ) -> ModelError:
     import transformers
 
     names = checkpoint.config.get("architectures") or [checkpoint.config.get("model_type")]
     message = f"cannot build {names[0]} of {checkpoint.model}"
-    if checkpoint.has_code and not trust_remote_code:
+    if checkpoint.has_code and not trusted:
         return ModelError(
             f"{message}: its code is in the repository, not in transformers",
             hint="read that code, then pass --trust-remote-code to run it",
         )
     if isinstance(error, ImportError):
         return ModelError(f"{message}: {_first_line(error)}", hint="install what it names")
+    if checkpoint.has_code:
+        return ModelError(
+            f"{message} with its own code: {_first_line(error)}",
+            hint="QUANTCLI_DEBUG=1 shows where that code ends",
+        )
     known = checkpoint.config.get("model_type") in transformers.CONFIG_MAPPING
     if known:
         return ModelError(f"{message}: {_first_line(error)}", hint="mend its config.json")
@@ -153,7 +158,7 @@ def _unknown_architecture(
 def _first_line(error: BaseException) -> str:
     """Return what an error says, by its type where a bare word or nothing is all."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
-    if not lines or isinstance(error, KeyError):
+    if not lines or isinstance(error, KeyError | SystemExit):
         return " ".join([type(error).__name__, *lines])
     # huggingface_hub's validation names the field first, and then what is wrong with it
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
@@ -174,7 +179,8 @@ def _find_class(
         default: Any = transformers.MODEL_MAPPING[type(config)]
         base: type[PreTrainedModel] = default[0] if isinstance(default, tuple) else default
         return base
-    raise _unknown_architecture(checkpoint, trust_remote_code, ValueError("not in transformers"))
+    missing = LookupError("there is no such class")
+    raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=missing)
 
 
 def _remote_class(checkpoint: Checkpoint, config: Any, name: str) -> Any:
@@ -184,7 +190,12 @@ def _remote_class(checkpoint: Checkpoint, config: Any, name: str) -> Any:
     for reference in references.values():
         # a tokenizer has a pair here, a model one string
         if isinstance(reference, str) and reference.rpartition(".")[2] == name:
-            return get_class_from_dynamic_module(reference, _as_local(checkpoint.folder()))
+            try:
+                return get_class_from_dynamic_module(reference, _as_local(checkpoint.folder()))
+            except MemoryError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise _unknown_architecture(checkpoint, trusted=True, error=error) from error
     return None
 
 
@@ -214,7 +225,7 @@ def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.d
             model = model_class(config)
     except MemoryError:
         raise
-    except Exception as error:  # a config that does not fit ends anywhere in the model's code
+    except (Exception, SystemExit) as error:  # as does a config that does not fit its class
         raise ModelError(
             f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}",
             hint="the config must be the one that was saved with the weights",

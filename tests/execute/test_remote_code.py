@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 import quantcli
 from quantcli import ModelError
+from quantcli.cli import main
 
 CONFIGURATION = """
 from transformers import PretrainedConfig
@@ -89,3 +90,35 @@ def test_trusted_code_is(quux, tmp_path):
     expected = expected @ down.weight.dequantize().t() + down.bias
     with torch.no_grad():
         assert torch.allclose(model(example), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "says"),
+    [
+        pytest.param("modeling", "raise ValueError('boom')", "boom", id="raises"),
+        pytest.param("modeling", "def (", "invalid syntax", id="syntax"),
+        pytest.param("modeling", "raise SystemExit(3)", "SystemExit 3", id="exits"),
+        pytest.param("modeling", "import nowhere_to_be_found", "nowhere_to_be_found", id="package"),
+        pytest.param("modeling", "class Other: ...", "no attribute 'QuuxModel'", id="no class"),
+        pytest.param("modeling", None, "modeling_quux.py", id="no file"),
+        pytest.param("configuration", "1 / 0", "division by zero", id="configuration"),
+        pytest.param("configuration", None, "configuration_quux.py", id="no configuration"),
+    ],
+)
+def test_code_that_fails(quux, tmp_path, capsys, file, code, says):
+    path = quux / f"{file}_quux.py"
+    path.unlink() if code is None else path.write_text(code)
+    out = str(tmp_path / "out")
+    assert main(["quantize", str(quux), "-o", out, "--trust-remote-code", "-q"]) == 3
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: cannot build QuuxModel of {quux}")
+    assert says in error
+    assert hint.startswith("hint: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["quux"]
+
+
+def test_by_command(quux, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["quantize", str(quux), "-o", out, "--trust-remote-code", "-q"]) == 0
+    assert (tmp_path / "out" / "modeling_quux.py").read_text() == MODELING
+    assert capsys.readouterr().err == ""
