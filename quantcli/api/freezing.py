@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.api.request import Request, decide, make_request, plan_request, read_model
-from quantcli.frozen.staging import Staging, check_output
+from quantcli.frozen.staging import Staging, check_output, machine_errors
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
@@ -93,7 +93,8 @@ def quantize_request(
             decided, source, staging.folder, jobs=jobs or os.cpu_count() or 1, progress=progress
         )
         seconds = time.perf_counter() - began
-        write_metadata(staging.folder, decided, source.checkpoint, mended=report.mended)
+        with machine_errors(target):
+            write_metadata(staging.folder, decided, source.checkpoint, mended=report.mended)
         staging.commit()
     return Frozen(output=target, plan=decided, seconds=seconds, mended=dict(report.mended))
 

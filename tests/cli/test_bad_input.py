@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from quantcli.cli import main
 from quantcli.execute import run as run_module
+from quantcli.frozen import write
 
 
 @pytest.fixture
@@ -238,3 +240,15 @@ def test_not_enough_memory(fails, monkeypatch):
     monkeypatch.setattr(run_module, "run_unit", lambda *_: torch.empty(10**15))
     code, error, hint = fails("quantize", "bert", "-q")
     assert (code, error, "--jobs" in hint) == (4, "error: not enough memory", True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.usefixtures("bert")
+def test_a_disk_that_fills_up_after_the_weights(fails, monkeypatch, number):
+    def full(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(write, "model_card", full)
+    code, error, hint = fails("quantize", "bert", "-q")
+    assert (code, "-o" in hint) == (4, True)
+    assert ("no space left" in error) == (number == errno.ENOSPC)
