@@ -176,3 +176,19 @@ def test_flan_t5_small(tmp_path):
     footprint = quantcli.size(tmp_path, weights=["int8"])
     assert footprint.original_bytes == 307_844_608
     assert round(footprint.predictions[0].bytes / 1e6, 1) == 126.8
+
+
+def test_by_name_a_large_model_costs_what_a_small_one_does(tmp_path, output):
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    sparse(BertModel, BertConfig(vocab_size=8000), folder)
+    with Hub(tmp_path / "hub") as hub:
+        hub.add_repo("org/bert", folder)
+        with hub.in_process():
+            found = json.loads(output("size", "org/bert", "--json"))
+            assert json.loads(output("quantize", "org/bert", "--dry-run", "--json"))["tensors"]
+        assert hub.bytes_sent < 300_000
+    assert found["original"]["bytes"] == payload(folder) > 300_000_000
+    assert found["predictions"] == json.loads(output("size", folder, "--json"))["predictions"]
