@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import resource
@@ -85,7 +86,10 @@ def quantize_request(
         source = read_model(request, source.checkpoint, here=True)
         decided = decide(request, source)
     staging = Staging(
-        target, digest=decided.digest(), needed=_needed(decided, source), overwrite=overwrite
+        target,
+        digest=_digest(decided, source),
+        needed=_needed(decided, source),
+        overwrite=overwrite,
     )
     with staging:
         began = time.perf_counter()
@@ -97,6 +101,18 @@ def quantize_request(
             write_metadata(staging.folder, decided, source.checkpoint, mended=report.mended)
         staging.commit()
     return Frozen(output=target, plan=decided, seconds=seconds, mended=dict(report.mended))
+
+
+def _digest(decided: Plan, source: Source) -> str:
+    """Return what tells a run from others: the plan, and the weights that it reads.
+
+    Shards are gone on from only where a file of weights is the one that they were made from.
+    """
+    seen = [decided.digest()]
+    for file in source.checkpoint.weight_files:
+        status = source.checkpoint.path(file).stat()
+        seen.append(f"{file} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 
 
 def _needed(decided: Plan, source: Source) -> int:

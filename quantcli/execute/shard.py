@@ -36,8 +36,12 @@ class ShardFile:
         self._descriptor = os.open(
             self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666
         )
-        _reserve(self._descriptor, size)
-        _write_all(self._descriptor, memoryview(header), 0)
+        try:
+            _reserve(self._descriptor, size)
+            _write_all(self._descriptor, memoryview(header), 0)
+        except OSError:
+            os.close(self._descriptor)
+            raise
         self._complete = threading.Event()
         self._flusher = threading.Thread(target=self._flush_on, name="quantcli-flush", daemon=True)
         self._flusher.start()

@@ -52,8 +52,8 @@ def _beside(output: Path, kind: str) -> Path:
 class Staging:
     """A folder beside the output that becomes the output.
 
-    What an interrupted run of the same plan left there is found again (`digest` tells plans
-    apart); any other end but `commit` removes it.
+    What an interrupted run of the same plan left there is found again (`digest` tells one run from
+    another); any other end but `commit` removes it.
     """
 
     def __init__(self, output: Path, *, digest: str, needed: int, overwrite: bool) -> None:
@@ -70,11 +70,13 @@ class Staging:
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(exist_ok=True)
             self._take_lock()
-            self._empty_unless_resumed()
         try:
+            with machine_errors(self.output):
+                self._empty_unless_resumed()
             self._check_space()
         except MachineError:
             self._remove()
+            os.close(self._lock)
             raise
         return self
 
@@ -112,11 +114,14 @@ class Staging:
         self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            mine = os.fstat(self._lock).st_nlink > 0  # else who had it just took it away
+        except BlockingIOError:
+            mine = False
+        if not mine:
             os.close(self._lock)
             raise MachineError(
                 f"another quantcli is writing {self.output}", hint="wait for it, or use -o"
-            ) from error
+            )
 
     def _empty_unless_resumed(self) -> None:
         note = self.folder / DIGEST

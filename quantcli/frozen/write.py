@@ -24,9 +24,7 @@ def write_metadata(
     folder: Path, plan: Plan, checkpoint: Checkpoint, *, mended: Mapping[str, int]
 ) -> None:
     """Write config, index, qmap, model card and the source's side files; the manifest last."""
-    for name, path in checkpoint.side_files():
-        if not _is_unicode(name):
-            continue  # no manifest could name it
+    for name, path in _side_files(checkpoint):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
@@ -37,6 +35,17 @@ def write_metadata(
         write_json(folder / "quanto_qmap.json", quanto_map(plan))
     (folder / "README.md").write_text(model_card(plan), encoding="utf-8")
     write_json(folder / MANIFEST, manifest(folder, plan, mended))
+
+
+def _side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
+    """List what goes along, but for names that no manifest could hold.
+
+    Frozen directories that were written into the model's folder stay behind.
+    """
+    files = [(name, path) for name, path in checkpoint.side_files() if _is_unicode(name)]
+    manifests = [name for name, _ in files if name.endswith(f"/{MANIFEST}")]
+    frozen = tuple(name.removesuffix(MANIFEST) for name in manifests)
+    return [(name, path) for name, path in files if not name.startswith(frozen)]
 
 
 def _is_unicode(name: str) -> bool:

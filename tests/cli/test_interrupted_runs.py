@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from quantcli.cli import main
 
@@ -110,6 +111,16 @@ def test_another_plan_starts_afresh(slow, tmp_path, capsys):
     manifest = json.loads((tmp_path / "out" / "quantcli.json").read_text())
     assert manifest["weights"] == "int4"
     assert names(tmp_path) == ["bert", "out"]
+    capsys.readouterr()
+
+
+def test_other_weights_start_afresh(slow, tmp_path, capsys):
+    """The plan is the same, and what was written so far is of another model."""
+    slow.kill()
+    slow.communicate()
+    tensors = load_file("bert/model.safetensors")
+    save_file({name: -tensor for name, tensor in tensors.items()}, "bert/model.safetensors")
+    finish(tmp_path)
     capsys.readouterr()
 
 
