@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from quantcli.cli.output import gigabytes
+from quantcli.dtypes import DOWNCASTS
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint
@@ -78,9 +79,9 @@ def _footprint_rows(table: Table, name: str, dtypes: Mapping[str, int], whole: i
 
 
 def kept_table(plan: Plan) -> Table | None:
-    """Return why weight matrices are kept, or None where none is."""
+    """Return why weight matrices are kept, or None where none is, or none was to be quantized."""
     reasons = plan.kept_reasons()
-    if not reasons:
+    if not reasons or plan.weights in DOWNCASTS:
         return None
     table = _table("kept", ["because"], ["tensors", "bytes"])
     for reason, (count, nbytes) in reasons.items():

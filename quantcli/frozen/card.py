@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quantcli.dtypes import DOWNCASTS
 from quantcli.planning import Plan
 
 TEMPLATE = """\
@@ -44,6 +45,7 @@ QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"
 def model_card(plan: Plan) -> str:
     """Return README.md: front matter, footprint table, what was kept, how to load it."""
     title = plan.model.rstrip("/").rpartition("/")[2] or plan.model
+    downcast = plan.weights in DOWNCASTS
     return TEMPLATE.format(
         # a folder's path means nothing to who reads the card
         name=plan.model if plan.revision else title,
@@ -51,8 +53,8 @@ def model_card(plan: Plan) -> str:
         revision=f" at revision `{plan.revision}`" if plan.revision else "",
         architecture=plan.architecture,
         weights=plan.weights,
-        done="quantized to" if plan.quantized else "cast to",
-        quanto=QUANTO if plan.quantized else "",
+        done="cast to" if downcast else "quantized to",
+        quanto="" if downcast else QUANTO,
         original=", ".join(plan.original_dtypes),
         original_bytes=plan.original_bytes,
         nbytes=plan.nbytes,
@@ -65,7 +67,7 @@ def model_card(plan: Plan) -> str:
 
 def _kept(plan: Plan) -> str:
     reasons = plan.kept_reasons()
-    if not reasons or not plan.quantized:
+    if not reasons or plan.weights in DOWNCASTS:
         return ""
     rows = [f"| {reason} | {count} | {nbytes:,} |" for reason, (count, nbytes) in reasons.items()]
     return "\n".join(["", "| kept because | tensors | bytes |", "| --- | ---: | ---: |", *rows, ""])

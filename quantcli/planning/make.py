@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quantcli.dtypes import DOWNCASTS, QTYPES, is_float
+from quantcli.dtypes import DOWNCASTS, QTYPES, SIZES, is_float
 from quantcli.errors import ModelError, UsageError
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.data import Plan, Stored, TensorPlan
@@ -181,6 +181,12 @@ def _notices(plan: Plan, source: Source) -> list[str]:
             f"{len(ignored)} tensors of the checkpoint are not part of {plan.architecture} "
             f"and are left out: {_some(ignored)}"
         )
+    codes = _stored_as_codes(plan, source)
+    if codes:
+        notices.append(
+            f"{_some(codes)}: cast to {plan.dtype}, although not stored as weights are; if another "
+            "tool quantized this checkpoint, the result is wrong"
+        )
     if plan.untied:
         notices.append(
             f"{_some(plan.untied)}: stored apart, because the checkpoint holds it apart "
@@ -200,3 +206,17 @@ def _notices(plan: Plan, source: Source) -> list[str]:
             f"and its checkpoint is not (--rest float16 or bfloat16 makes it smaller)"
         )
     return notices
+
+
+def _stored_as_codes(plan: Plan, source: Source) -> list[str]:
+    """List the weight matrices that the checkpoint holds as integers, or in a byte each."""
+    dtypes = {name: record.dtype for name, record in source.checkpoint.tensors.items()}
+    return [
+        f"{tensor.name} ({dtypes[tensor.sources[0]]})"
+        for tensor in plan.tensors
+        if tensor.is_matrix and any(_is_code(dtypes[name]) for name in tensor.sources)
+    ]
+
+
+def _is_code(dtype: str) -> bool:
+    return SIZES[dtype] == 1 or not is_float(dtype)

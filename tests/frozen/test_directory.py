@@ -47,6 +47,28 @@ def test_what_comes_along(sentence_model, tmp_path):
     assert read(out / "config.json")["a_key_of_theirs"] == {"kept": [1, 2]}
 
 
+def test_what_was_written_into_the_model_stays_behind(sentence_model, tmp_path):
+    quantcli.quantize(sentence_model, output=sentence_model / "frozen" / "int8")
+    frozen = quantcli.quantize(sentence_model, weights="int4", output=sentence_model / "int4")
+    again = quantcli.quantize(sentence_model, weights="int4", output=tmp_path / "out")
+    assert not (again.output / "frozen").exists()
+    assert not (again.output / "int4").exists()
+    assert (again.output / "1_Pooling" / "config.json").exists()
+    names = {path.name for path in frozen.output.iterdir()}
+    assert names == {path.name for path in again.output.iterdir()}
+
+
+def test_a_card_claims_no_more_than_was_done(tiny_model, tmp_path):
+    nothing = quantcli.quantize(tiny_model("gpt2"), output=tmp_path / "nothing")
+    card = (nothing.output / "README.md").read_text()
+    assert "0 tensors are quantized: 0.0% of the weights." in card
+    assert "| Quanto has no quantized Conv1D | 8 |" in card
+    cast = quantcli.quantize(tiny_model("gpt2"), weights="float16", output=tmp_path / "cast")
+    card = (cast.output / "README.md").read_text()
+    assert "its weights cast to float16 by quantcli.\n" in card
+    assert "kept because" not in card
+
+
 def test_manifest(sentence_model, tmp_path):
     frozen = quantcli.quantize(sentence_model, weights="int4", output=tmp_path / "out")
     manifest = read(frozen.output / "quantcli.json")

@@ -119,3 +119,14 @@ def test_tensors_that_no_parameter_takes_are_said(tiny_model, tmp_path):
     plan = quantcli.plan(folder)
     assert any("mystery.weight" in notice for notice in plan.notices)
     assert plan.original_bytes == quantcli.plan(tiny_model("bert")).original_bytes
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn, torch.int64], ids=str)
+def test_weights_that_look_like_codes_are_said(tiny_model, tmp_path, dtype):
+    folder = shutil.copytree(tiny_model("bert"), tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["pooler.dense.weight"] = tensors["pooler.dense.weight"].to(dtype)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (notice,) = quantcli.plan(folder).notices
+    assert notice.startswith(f"pooler.dense.weight ({str(dtype).removeprefix('torch.')}): cast")
+    assert not quantcli.plan(tiny_model("bert")).notices
