@@ -11,6 +11,7 @@ import typer
 
 from quantcli.cli import quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
+from quantcli.cli.output import open_closed_streams, say, tell
 from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"quantcli {version('quantcli')}")
+        say(f"quantcli {version('quantcli')}")
         raise typer.Exit
 
 
@@ -45,7 +46,7 @@ def root(
 ) -> None:
     """Show the help where no command is given."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     debug = os.environ.get("QUANTCLI_DEBUG") == "1"
     # collecting garbage costs a quarter of the time that importing torch and transformers takes
     gc.disable()
+    open_closed_streams()
     _quieten_libraries(debug=debug)
     try:
         with exit_on_interrupt():
@@ -83,10 +85,9 @@ def _usage(error: typer.TyperException) -> tuple[str, str]:
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
-    sys.stdout.flush()
-    typer.echo(f"error: {_one_line(message)}", err=True)
+    tell(f"error: {_one_line(message)}")
     if hint:
-        typer.echo(f"hint: {_one_line(hint)}", err=True)
+        tell(f"hint: {_one_line(hint)}")
     return code
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import typer
+from quantcli.cli.output import tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -95,8 +95,7 @@ class Lines:
     def _say(self, now: float) -> None:
         speed = self._done / 1e9 / max(now - self._began, 1e-9)
         share = self._done / self._total if self._total else 1.0
-        typer.echo(
+        tell(
             f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
-            f"({share:.0%}), {speed:.2f} GB/s",
-            err=True,
+            f"({share:.0%}), {speed:.2f} GB/s"
         )

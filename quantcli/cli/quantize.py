@@ -12,7 +12,7 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_table, warn
+from quantcli.cli.output import print_json, print_table, say, tell, warn
 
 if TYPE_CHECKING:
     from quantcli.api import Frozen, Request
@@ -78,7 +78,7 @@ def quantize(
     if as_json:
         print_json(summary(frozen, time.perf_counter() - began))
     elif quiet:
-        typer.echo(str(frozen.output))
+        say(str(frozen.output))
     else:
         _show(frozen, time.perf_counter() - began)
 
@@ -87,9 +87,9 @@ def _say_interrupted(request: Request, output: Path | None) -> None:
     from quantcli.api import default_output
     from quantcli.frozen.staging import partial_folder
 
-    typer.echo("error: interrupted", err=True)
+    tell("error: interrupted")
     if partial_folder(output or default_output(request)).exists():
-        typer.echo("hint: the same command goes on from the shards that are finished", err=True)
+        tell("hint: the same command goes on from the shards that are finished")
 
 
 def _run(
@@ -133,7 +133,7 @@ def _show_plan(request: Request, *, as_json: bool, quiet: bool) -> None:
 
     print_table(plan_table(plan))
     kept = kept_table(plan)
-    if kept is not None and plan.quantized:
+    if kept is not None:
         print_table(kept)
     print_table(footprint_table(plan))
 
@@ -143,9 +143,9 @@ def _show(frozen: Frozen, seconds_total: float) -> None:
 
     print_table(footprint_table(frozen.plan))
     kept = kept_table(frozen.plan)
-    if kept is not None and frozen.plan.quantized:
+    if kept is not None:
         print_table(kept)
-    typer.echo(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)")
+    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)")
 
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:

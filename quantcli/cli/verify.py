@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantcli.cli import options
-from quantcli.cli.output import print_json
+from quantcli.cli.output import print_json, say
 from quantcli.errors import VerificationError
 
 EXAMPLES = """\b
@@ -36,7 +36,7 @@ def verify(
     if as_json:
         print_json({"directory": str(directory), "files": files, "problems": problems})
     elif not problems:
-        typer.echo(f"{directory}: {files} files are what was written")
+        say(f"{directory}: {files} files are what was written")
     if problems:
         raise VerificationError(
             f"{directory}: {'; '.join(problems[:5])}", hint="quantize the original again"

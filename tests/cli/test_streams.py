@@ -1,0 +1,112 @@
+"""Standard output and standard error that are full, closed, narrow, or no longer read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quantcli.cli import main
+
+FULL = Path("/dev/full")
+
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+
+COMMANDS = [
+    pytest.param(["size", "bert", "-w", "int8"], id="size"),
+    pytest.param(["size", "bert", "--json"], id="size as json"),
+    pytest.param(["quantize", "bert", "--dry-run"], id="dry run"),
+    pytest.param(["quantize", "bert", "-q"], id="quantize"),
+    pytest.param(["--version"], id="version"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _bert(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_model("bert"), "bert")
+
+
+@needs_full
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_output_that_is_full(monkeypatch, capsys, arguments):
+    with FULL.open("w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(arguments) == 4
+    error = capsys.readouterr().err
+    assert error == "error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_output_that_nobody_reads(monkeypatch, capsys, arguments):
+    """A gate did not fail, and nothing is wrong: the code is that of SIGPIPE, as in a shell."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(arguments) == 141
+    assert "error" not in capsys.readouterr().err
+
+
+@needs_full
+def test_errors_that_cannot_be_written_cost_no_work(monkeypatch, capsys, tmp_path):
+    with FULL.open("wb", buffering=0) as raw:
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, write_through=True))
+        assert main(["quantize", "bert", "--exclude", "nope", "--json"]) == 0
+        assert main(["size", "./nope"]) == 3
+    assert json.loads(capsys.readouterr().out)["output"] == "bert-int8"
+    assert (tmp_path / "bert-int8").exists()
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_started_without(monkeypatch, closed):
+    monkeypatch.setattr(sys, closed, None)
+    assert main(["quantize", "bert"]) == 0
+    getattr(sys, closed).close()
+
+
+def test_a_narrow_terminal_leaves_out_no_number(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["size", "bert", "-w", "int8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if "451" in line] == [
+        ["int8", "451,176", "451.176", "KB", "0.306", "13", "94.2%"]
+    ]
+
+
+def test_a_pipe_gets_no_wrapped_cells_and_no_spaces_at_the_end(capsys):
+    assert main(["quantize", "bert", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line == line.rstrip() for line in lines)
+    named = [line for line in lines if "encoder.layer.*.attention.output.dense.weight" in line]
+    assert [line.split()[-2:] for line in named] == [["2", "33,808"]]
+
+
+def test_a_reader_that_leaves_early():
+    """The one run of a real shell pipe, with a bar on a terminal at the same time."""
+    reader, writer = pty.openpty()
+    quantcli = f"{sys.executable} -m quantcli quantize bert --overwrite"
+    found = subprocess.run(
+        ["bash", "-c", f"{quantcli} | true; echo ${{PIPESTATUS[0]}}"],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        env={**os.environ, "TERM": "xterm"},
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    os.close(writer)
+    seen = os.read(reader, 65536).decode()
+    os.close(reader)
+    assert found.stdout == "141\n"
+    assert "quantizing" in seen
+    assert "Traceback" not in seen
+    assert main(["verify", "bert-int8"]) == 0
