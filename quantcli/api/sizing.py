@@ -53,13 +53,12 @@ def size(
     `weights` are the dtypes asked for, by default all. `options` are those of `make_request`. A
     frozen directory tells what is in it.
     """
-    for name in weights:
-        parse_weights(name)
+    weights = [parse_weights(name) for name in dict.fromkeys(weights)]
     if model is not None and is_frozen(model):
         return _frozen_footprint(model, weights)
     request = make_request(model, **options)
     if not weights:
-        weights = [request.recipe.weights] if options.get("recipe") else WEIGHTS
+        weights = [request.recipe.weights] if options.get("recipe") else [*WEIGHTS]
     plans = list(_plans(request, weights))
     first = plans[0]
     return Footprint(

@@ -80,8 +80,13 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     _check_types(checkpoint)
     method = (checkpoint.config.get("quantization_config") or {}).get("quant_method")
     if method:
+        already = (
+            "a frozen directory already"
+            if method == "quantcli"
+            else f"quantized already ({method})"
+        )
         raise ModelError(
-            f"{checkpoint.model} is already quantized ({method})",
+            f"{checkpoint.model} is {already}",
             hint="name the original model, in float32, float16 or bfloat16",
         )
     model_type = checkpoint.config.get("model_type")

@@ -163,6 +163,14 @@ def test_manifests(fails, tmp_path, command, content, says):
 
 
 @pytest.mark.usefixtures("bert")
+@pytest.mark.parametrize("name", ["bert", "bert/config.json", "nowhere"])
+def test_what_is_no_frozen_directory_is_not_verified(fails, name):
+    code, error, hint = fails("verify", name)
+    assert (code, error) == (3, f"error: {name} is not a frozen directory: it has no quantcli.json")
+    assert "quantcli quantize" in hint
+
+
+@pytest.mark.usefixtures("bert")
 def test_an_overwritten_link_leads_where_it_led(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to("elsewhere")

@@ -95,6 +95,12 @@ def test_by_name(tiny_model, tmp_path, output):
     assert found["predictions"] == json.loads(output("size", folder, "--json"))["predictions"]
 
 
+def test_a_dtype_that_is_asked_for_twice_is_told_once(tiny_model, output):
+    asked = ["-w", "int4", "-w", "int8", "-w", "int4"]
+    found = json.loads(output("size", tiny_model("clip"), *asked, "--json"))
+    assert [row["weights"] for row in found["predictions"]] == ["int4", "int8"]
+
+
 def test_a_shipped_recipe(tiny_model, output):
     recipe = "clip-vit-large-patch14"
     found = json.loads(output("size", tiny_model("clip"), "--recipe", recipe, "--json"))
