@@ -107,6 +107,31 @@ def test_rest(tiny_model, tmp_path, kind, weights, options):
     freezing.assert_same(freezing.run(loaded), freezing.run(model))
 
 
+RULES = [
+    {"match": "*.attention.*", "weights": "int4"},
+    {"match": "*.intermediate.dense", "weights": "int2", "group_size": 32},
+    {"match": "encoder.layer.0.output.dense", "weights": "float8"},
+    {"match": "pooler.*", "weights": "keep"},
+]
+
+
+def test_each_layer_in_a_dtype_of_its_own(tiny_model, tmp_path):
+    folder = tiny_model("bert")
+    frozen = quantcli.quantize(folder, rules=RULES, output=tmp_path / "out")
+    (row,) = quantcli.size(folder, weights=["int8"], rules=RULES).predictions
+    assert row.bytes == frozen.plan.nbytes
+    loaded, original = quantcli.load(frozen), freezing.load_original(folder)
+    qtypes = {tensor.module: tensor.qtype for tensor in frozen.plan.quantized}
+    assert set(qtypes.values()) == {"qint8", "qint4", "qint2", "qfloat8_e4m3fn"}
+    for name, module in freezing.qmodules(loaded):
+        assert module.weight_qtype.name == qtypes.pop(name)
+        original.get_submodule(name).weight = torch.nn.Parameter(module.weight.dequantize())
+    assert not qtypes
+    found, expected = freezing.run(loaded), freezing.run(original.eval())
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, atol=1e-5), name
+
+
 def test_the_three_steps(tiny_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tiny_model("bert")
