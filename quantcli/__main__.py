@@ -1,7 +1,5 @@
 """`python -m quantcli`."""
 
-import sys
+from quantcli.cli import run
 
-from quantcli.cli import main
-
-sys.exit(main())
+run()

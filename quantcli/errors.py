@@ -48,7 +48,8 @@ class MachineError(QuantcliError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the known word closest to `word`, or all of them."""
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
     if close:
-        return f"did you mean {close[0]}?"
+        return f"did you mean {lower[close[0]]}?"
     return f"one of: {', '.join(names)}"

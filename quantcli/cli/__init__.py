@@ -1,5 +1,5 @@
 """The command line: parse, call the API, render."""
 
-from quantcli.cli.app import app, main
+from quantcli.cli.app import app, main, run
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -49,16 +49,24 @@ def root(
         say(context.get_help())
 
 
+def run() -> NoReturn:
+    """Be the process `quantcli`: run the command line, and end with its exit code."""
+    # looking for garbage costs a quarter of the time that importing torch and transformers takes,
+    # and most of a second once more when the interpreter ends
+    gc.disable()
+    code = main()
+    gc.freeze()
+    sys.exit(code)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     debug = os.environ.get("QUANTCLI_DEBUG") == "1"
-    # collecting garbage costs a quarter of the time that importing torch and transformers takes
-    gc.disable()
     open_closed_streams()
     _quieten_libraries(debug=debug)
     try:
         with exit_on_interrupt():
-            code: Any = app(arguments, standalone_mode=False)
+            code: Any = app(arguments, prog_name="quantcli", standalone_mode=False)
     except QuantcliError as error:
         if debug:
             raise

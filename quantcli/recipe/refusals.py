@@ -20,7 +20,11 @@ _WANTED = {
 }
 """Pydantic's name of a type error -> what the key takes."""
 
-_COMPLAINTS = {"missing": "is missing", "string_too_short": "must not be empty"}
+_COMPLAINTS = {
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "string_unicode": "is not text that can be encoded",
+}
 """Pydantic's name of any other error -> what is wrong."""
 
 _TWO_BRACKETS = "write [[rules]], with two brackets"
