@@ -16,20 +16,31 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     ["errors"],
     ["dtypes"],
-    ["recipe", "checkpoint", "blockwise", "qmodules"],
+    ["metrics"],
+    ["recipe", "checkpoint", "blockwise", "qmodules", "samples"],
     ["skeleton"],
     ["planning"],
     ["execute"],
     ["frozen"],
     ["loading"],
-    ["compare"],
+    ["comparison"],
+    ["gates"],
+    ["reports"],
     ["api"],
     ["cli"],
     ["__main__"],
 ]
 """The rooms, lowest first. A room imports lower ones only, and itself; `api` is `__init__.py`."""
 
-TENSOR_ROOMS = {"blockwise", "compare", "execute", "loading", "qmodules"}
+TENSOR_ROOMS = {
+    "blockwise",
+    "comparison",
+    "execute",
+    "loading",
+    "metrics",
+    "qmodules",
+    "samples",
+}
 """Where tensors are touched: the only rooms that import torch or Quanto as they are imported."""
 
 COMMAND_LINE = {"cli", "__main__"}

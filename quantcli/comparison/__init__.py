@@ -1,0 +1,5 @@
+"""Two models, the same samples, the difference in numbers."""
+
+from quantcli.comparison.data import Comparison, Generated, Measurement, SideSummary
+
+__all__ = ["Comparison", "Generated", "Measurement", "SideSummary"]
