@@ -1,0 +1,15 @@
+"""How far two sequences of tokens agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def common_prefix(first: Sequence[int], second: Sequence[int]) -> float:
+    """Return how much of the longer sequence comes before the first difference, 0 to 1."""
+    longer = max(len(first), len(second))
+    if longer == 0:
+        return 1.0
+    pairs = zip(first, second, strict=False)
+    same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+    return same / longer

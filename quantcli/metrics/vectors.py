@@ -1,0 +1,59 @@
+"""How alike two outputs are as vectors, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def cosine(x: Array, y: Array) -> float:
+    """Return x·y / sqrt(x·x · y·y), which is exactly 1 where x and y are equal.
+
+    Of two zero vectors it is 1, of one it is 0.
+    """
+    squares = float(x @ x) * float(y @ y)
+    if squares == 0:
+        return float(not x.any() and not y.any())
+    return min(1.0, float(x @ y) / float(np.sqrt(squares)))
+
+
+def sqnr(x: Array, y: Array) -> float:
+    """Return the signal-to-quantization-noise ratio in dB: 20 log10(‖x‖ / ‖x - y‖).
+
+    Infinite where x and y are equal.
+    """
+    noise = float(np.linalg.norm(x - y))
+    if noise == 0:
+        return float("inf")
+    signal = float(np.linalg.norm(x))
+    return 20 * float(np.log10(signal / noise)) if signal else float("-inf")
+
+
+def similarities(rows: Array) -> Array:
+    """Return the cosine of every pair of rows, (n (n - 1) / 2,), each pair once."""
+    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(float).tiny)
+    first, second = np.triu_indices(len(rows), k=1)
+    return np.asarray((unit @ unit.T)[first, second])
+
+
+def ranks(values: Array) -> Array:
+    """Return the rank of each value from 0 on; equal values share their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts + 1) / 2)[inverse])
+
+
+def weighted_correlation(x: Array, y: Array, weights: Array) -> Array:
+    """Return Pearson's correlation of x and y (n,) under each row of weights (b, n).
+
+    On ranks it is Spearman's. NaN where x or y does not vary, and where no weight is left.
+    """
+    x, y = x - x.mean(), y - y.mean()  # the moments below lose no digits
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        mean_x, mean_y = shares @ x, shares @ y
+        covariance = shares @ (x * y) - mean_x * mean_y
+        spread = (shares @ (x * x) - mean_x**2) * (shares @ (y * y) - mean_y**2)
+        return np.asarray(np.clip(covariance / np.sqrt(np.maximum(spread, 0)), -1, 1))
