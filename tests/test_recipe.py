@@ -9,11 +9,44 @@ from unittest.mock import Mock
 import pytest
 
 from quantcli.errors import UsageError
-from quantcli.recipe import Choice, Recipe, Rule, load_recipe, shipped
+from quantcli.metrics import TASKS
+from quantcli.recipe import Choice, Compare, Gates, Recipe, Rule, load_recipe, shipped
+from quantcli.recipe.conditions import NAMED
 
 DTYPES = "int8, int4, int2, float8, float8_e5m2"
 ALL_DTYPES = f"{DTYPES}, float16, bfloat16"
 KEYS = "model, weights, embeddings, rest, optimizer, group_size, include, exclude, rules"
+ALL_KEYS = f"{KEYS}, compare, gates"
+SPELLING = "write metric, operator and limit: kl_mean<=0.02; operators: <=, >=, <, >, =="
+
+
+BETWEEN = "it lies between {} and {}"
+
+WRONG_TABLES = [
+    ("compare", 'text = "a"', "text: must be a list, not text", None),
+    ("compare", 'text = [""]', "text[0]: must not be empty", None),
+    ("compare", "image = [1]", "image[0]: must be text in quotes, not a whole number", None),
+    ("compare", 'data = ["a"]', "data: must be text in quotes, not a list", None),
+    ("compare", 'task = "causal"', "task: unknown task: causal", "did you mean causal-lm?"),
+    ("compare", "samples = 0", "samples: 0 is not 1 or more", None),
+    ("compare", "samples = true", "samples: must be a whole number, not true or false", None),
+    ("compare", "max_tokens = -1", "max_tokens: -1 is not 1 or more", None),
+    ("compare", "seed = -1", "seed: -1 is not between 0 and 4294967295", None),
+    ("compare", "seed = 4294967296", "seed: 4294967296 is not between 0 and 4294967295", None),
+    ("gates", "min_cosine = 7", "min_cosine: cosine_* is never 7", BETWEEN.format(-1, 1)),
+    ("gates", "min_cosine = true", "min_cosine: must be a number, not true or false", None),
+    ("gates", 'min_cosine = "1"', "min_cosine: must be a number, not text", None),
+    ("gates", "max_kl = nan", "max_kl: kl_mean: nan is not a limit", "it is 0 or more"),
+    ("gates", "max_kl = inf", "max_kl: kl_mean: inf is not a limit", "it is 0 or more"),
+    ("gates", "max_kl = -1", "max_kl: kl_mean is never -1", "it is 0 or more"),
+    ("gates", "min_top1 = 99", "min_top1: top1_agreement is never 99", BETWEEN.format(0, 1)),
+    ("gates", "min_coverage = 2", "min_coverage: coverage is never 2", BETWEEN.format(0, 1)),
+    ("gates", 'strict = "yes"', "strict: must be true or false, not text", None),
+    ("gates", 'gate = "a<=1"', "gate: must be a list, not text", None),
+    ("gates", 'gate = ["a=1"]', "gate[0]: not a gate: a=1", SPELLING),
+    ("gates", 'gate = ["a<=1", "a<1b"]', "gate[1]: not a gate: a<1b: 1b is no number", SPELLING),
+]
+"""Table, line, what is wrong with it, and the way out."""
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -34,14 +67,13 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         pytest.param(
             'weigths = "int8"', "unknown key: weigths", "did you mean weights?", id="misspelt-key"
         ),
-        pytest.param("zzz = 1", "unknown key: zzz", f"one of: {KEYS}", id="unknown-key"),
+        pytest.param("zzz = 1", "unknown key: zzz", f"one of: {ALL_KEYS}", id="unknown-key"),
         pytest.param(
             'weigths = "int8"\nrest = 3',
             "unknown key: weigths",
             "did you mean weights?",
             id="keys-before-values",
         ),
-        pytest.param("[compare]", "unknown key: compare", f"one of: {KEYS}", id="table-of-later"),
         pytest.param(
             '[[rules]]\nmatch = "*"\nweight = "int4"',
             "unknown key: rules[0].weight",
@@ -227,6 +259,21 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
             "float16 casts the whole model: leave out rest",
             id="downcast-rest",
         ),
+        *(
+            pytest.param(f"[{table}]\n{line}", f"{table}.{message}", hint, id=f"{table}-{line}")
+            for table, line, message, hint in WRONG_TABLES
+        ),
+        pytest.param(
+            '[compare]\ntxt = ["a"]', "unknown key: compare.txt", "did you mean text?", id="txt"
+        ),
+        pytest.param(
+            "[gates]\nmin_cosin = 1",
+            "unknown key: gates.min_cosin",
+            "did you mean min_cosine?",
+            id="min-cosin",
+        ),
+        pytest.param("compare = 1", "compare: must be a table, not a whole number", None, id="c"),
+        pytest.param("gates = []", "gates: must be a table, not a list", None, id="gates-list"),
     ],
 )
 def test_a_wrong_recipe_is_refused(text, message, hint, tmp_path):
@@ -311,18 +358,29 @@ def test_a_name_that_is_not_shipped(name, hint):
     ],
 )
 def test_shipped_recipes_load_by_name(name, model):
-    assert load_recipe(name) == Recipe(model=model, weights="int8")
+    assert load_recipe(name).to_dict() == Recipe(model=model, weights="int8").to_dict()
 
 
 def test_the_shipped_recipes_are_the_files_of_configs():
     folder = Path(__file__).parents[1] / "configs"
-    assert shipped() == {path.stem: path for path in sorted(folder.iterdir())}
+    assert shipped() == {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def test_the_published_experiments():
+    clip, t5 = load_recipe("clip-vit-large-patch14"), load_recipe("flan-t5-small")
+    image = shipped()["clip-vit-large-patch14"].parent / "cat-on-the-beach.png"
+    assert clip.compare == Compare(text=("a cat sitting on the beach",), image=(str(image),))
+    assert clip.gates == Gates(
+        max_size_ratio=0.32, gate=("cosine_text >= 0.9999", "cosine_image >= 0.9998")
+    )
+    assert t5.compare == Compare(text=("Hello, my name is",))
+    assert t5.gates == Gates(min_generation_match=1.0, max_size_ratio=0.42)
 
 
 def test_the_template_shows_every_key_with_its_default():
     text = shipped()["template"].read_text()
-    shown = set(re.findall(r"^(?:# )?\[{0,2}(\w+)(?:\]\]| =)", text, flags=re.MULTILINE))
-    assert shown == set(Recipe.model_fields) | set(Rule.model_fields)
+    shown = set(re.findall(r"^(?:# )?\[{0,2}(\w+)(?:\]{1,2}| =)", text, flags=re.MULTILINE))
+    assert shown == {key for table in (Recipe, Rule, Compare, Gates) for key in table.model_fields}
     assert load_recipe("template") == Recipe()
 
 
@@ -336,6 +394,33 @@ def test_the_commented_lines_of_the_template_are_valid(tmp_path):
         Rule(match="*.layers.0.*", weights="keep"),
         Rule(match="*.mlp.*", weights="int4", group_size=64),
     )
+    assert None not in recipe.compare.model_dump().values()
+    assert recipe.compare.data == str(tmp_path / "samples.jsonl")
+    assert None not in recipe.gates.model_dump().values()
+
+
+def test_paths_are_taken_from_the_folder_of_the_recipe(tmp_path):
+    lines = 'image = ["a.png", "/b/c.png"]\naudio = ["d/e.wav"]\ndata = "f.jsonl"\nseed = 0\n'
+    compare = load_recipe(str(written(tmp_path, f"[compare]\n{lines}"))).compare
+    assert compare.image == (str(tmp_path / "a.png"), "/b/c.png")
+    assert compare.audio == (str(tmp_path / "d/e.wav"),)
+    assert (compare.data, compare.seed) == (str(tmp_path / "f.jsonl"), 0)
+
+
+def test_what_a_model_is_held_to_does_not_decide_what_it_becomes():
+    held = {"compare": {"text": ["a"]}, "gates": {"max_kl": 1, "gate": ["coverage == 1"]}}
+    assert Recipe.parse(held).to_json() == Recipe().to_json()
+    assert Recipe.parse(held).override(weights="int4").gates == Recipe.parse(held).gates
+    assert hash(Recipe.parse(held)) == hash(Recipe.parse(held))
+
+
+def test_the_template_names_every_task():
+    told = " ".join(shipped()["template"].read_text().replace("#", " ").split())
+    assert not [task for task in TASKS if f" {task}" not in told]
+
+
+def test_every_named_gate_is_a_key():
+    assert set(Gates.model_fields) == {*NAMED, "gate", "strict"}
 
 
 MIXED = Recipe.parse(

@@ -1,6 +1,7 @@
-"""What the user wants: which weights become what. TOML, validated, in the user's words."""
+"""What the user wants: which weights become what, and what the result is held to. TOML."""
 
 from quantcli.recipe.files import load_recipe, shipped
 from quantcli.recipe.schema import Choice, Recipe, Rule
+from quantcli.recipe.tables import Compare, Gates
 
-__all__ = ["Choice", "Recipe", "Rule", "load_recipe", "shipped"]
+__all__ = ["Choice", "Compare", "Gates", "Recipe", "Rule", "load_recipe", "shipped"]

@@ -17,22 +17,28 @@ _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 def load_recipe(name_or_path: str) -> Recipe:
     """Return a shipped recipe by its name, or the recipe in a file.
 
-    Raises `UsageError` where there is none, or it does not validate.
+    Relative paths in it are taken from the file's folder. Raises `UsageError` where there is none,
+    or it does not validate.
     """
     if _is_path(name_or_path):
         path = Path(name_or_path)
-        return Recipe.parse(_read(path), origin=str(path))
+        return _load(path, origin=str(path))
     recipes = shipped()
     if name_or_path not in recipes:
         message = f"unknown recipe: {name_or_path}"
         raise UsageError(message, hint=did_you_mean(name_or_path, recipes))
-    return Recipe.parse(_read(recipes[name_or_path]), origin=name_or_path)
+    return _load(recipes[name_or_path], origin=name_or_path)
 
 
 def shipped() -> dict[str, Path]:
     """Return the recipes that come with quantcli: name -> file, in order of name."""
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else {}
+
+
+def _load(path: Path, *, origin: str) -> Recipe:
+    recipe = Recipe.parse(_read(path), origin=origin)
+    return recipe.model_copy(update={"compare": recipe.compare.beside(path.parent)})
 
 
 def _is_path(name: str) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _WANTED = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
     "tuple_type": "a list",
     "model_type": "a table",
 }

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from quantcli.dtypes import DOWNCASTS, QTYPES
 from quantcli.recipe.refusals import usage_error
+from quantcli.recipe.tables import Compare, Gates, Table
 from quantcli.recipe.values import (
     GROUPED,
     KEEP,
@@ -39,11 +40,7 @@ class Choice:
     """The index of the rule that decided."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Rule(_Table):
+class Rule(Table):
     """What becomes of the modules whose names match a glob."""
 
     match: Text
@@ -57,7 +54,7 @@ class Rule(_Table):
         return self
 
 
-class Recipe(_Table):
+class Recipe(Table):
     """What the user wants of a model. `parse` and `override` make one from unchecked values."""
 
     model: Text | None = None
@@ -69,6 +66,8 @@ class Recipe(_Table):
     include: tuple[Text, ...] = ()
     exclude: tuple[Text, ...] = ()
     rules: tuple[Rule, ...] = ()
+    compare: Compare = Compare()
+    gates: Gates = Gates()
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, origin: str | None = None) -> Recipe:
@@ -79,8 +78,7 @@ class Recipe(_Table):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            known = {"": list(Recipe.model_fields), "rules": list(Rule.model_fields)}
-            raise usage_error(error, known, origin) from None
+            raise usage_error(error, _known_keys(), origin) from None
 
     def override(self, **changes: Any) -> Recipe:
         """Return this recipe with `changes` on top, validated anew; None changes nothing."""
@@ -88,11 +86,11 @@ class Recipe(_Table):
         return Recipe.parse(self.model_dump() | given)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every key with its value, the defaults too, as JSON types."""
-        return self.model_dump(mode="json")
+        """Return every key that decides what a model becomes, as JSON types."""
+        return self.model_dump(mode="json", exclude={"compare", "gates"})
 
     def to_json(self) -> str:
-        """Return the canonical JSON of the recipe: equal recipes, equal text."""
+        """Return the canonical JSON of `to_dict`: equal recipes, equal text."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
     @property
@@ -172,3 +170,13 @@ class Recipe(_Table):
             if rule.group_size and weights not in GROUPED:
                 message = f"rules[{index}].group_size: is for int4 and int2"
                 raise refusal(message, f"the weights of this rule are {weights}")
+
+
+def _known_keys() -> dict[str, list[str]]:
+    tables: dict[str, type[Table]] = {
+        "": Recipe,
+        "rules": Rule,
+        "compare": Compare,
+        "gates": Gates,
+    }
+    return {name: list(table.model_fields) for name, table in tables.items()}

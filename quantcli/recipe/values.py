@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, StrictInt, StringConstraints
+from pydantic import AfterValidator, StrictBool, StrictFloat, StrictInt, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS
 from quantcli.errors import did_you_mean
+from quantcli.metrics import TASKS
 
 KEEP = "keep"
 """What a rule, `embeddings` or `rest` says of weights that stay as they are."""
@@ -23,7 +24,11 @@ _GROUP_STEP = 8
 """Smaller groups than this would hold more bytes of scales than they save."""
 
 
-def refusal(message: str, hint: str) -> PydanticCustomError:
+_SEEDS = 2**32
+"""Every generator of random numbers takes a seed below this."""
+
+
+def refusal(message: str, hint: str | None = None) -> PydanticCustomError:
     """Return the error for a value that validates no further."""
     # The message goes in as a value: pydantic expands braces in the template itself.
     return PydanticCustomError("refusal", "{message}", {"message": message, "hint": hint})
@@ -70,6 +75,22 @@ def _group_size(value: int) -> int:
     raise refusal(f"{value} is not a positive multiple of {_GROUP_STEP}", hint)
 
 
+def _task(value: str) -> str:
+    return _one_of(value, TASKS, "task")
+
+
+def _count(value: int) -> int:
+    if value > 0:
+        return value
+    raise refusal(f"{value} is not 1 or more")
+
+
+def _seed(value: int) -> int:
+    if 0 <= value < _SEEDS:
+        return value
+    raise refusal(f"{value} is not between 0 and {_SEEDS - 1}")
+
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Weights = Annotated[str, AfterValidator(_weights)]
 RuledWeights = Annotated[str, AfterValidator(_ruled_weights)]
@@ -77,3 +98,8 @@ Embeddings = Annotated[str, AfterValidator(_embeddings)]
 Rest = Annotated[str, AfterValidator(_rest)]
 Optimizer = Annotated[str, AfterValidator(_optimizer)]
 GroupSize = Annotated[StrictInt, AfterValidator(_group_size)]
+Task = Annotated[str, AfterValidator(_task)]
+Count = Annotated[StrictInt, AfterValidator(_count)]
+Seed = Annotated[StrictInt, AfterValidator(_seed)]
+Limit = StrictFloat
+Switch = StrictBool

@@ -1,0 +1,77 @@
+"""The tables of a recipe that decide how a model is compared, not what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from quantcli.errors import UsageError
+from quantcli.recipe.conditions import NAMED, named_condition, split_condition
+from quantcli.recipe.values import Count, Limit, Seed, Switch, Task, Text, refusal
+
+
+class Table(BaseModel):
+    """A table of a recipe: it does not change, and takes the keys that it knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Compare(Table):
+    """What a model is compared on. None leaves it to `compare`."""
+
+    task: Task | None = None
+    text: tuple[Text, ...] = ()
+    image: tuple[Text, ...] = ()
+    audio: tuple[Text, ...] = ()
+    data: Text | None = None
+    samples: Count | None = None
+    max_tokens: Count | None = None
+    seed: Seed | None = None
+
+    def beside(self, folder: Path) -> Self:
+        """Return this table with its relative paths taken from `folder`."""
+        paths = {
+            "image": tuple(str(folder / name) for name in self.image),
+            "audio": tuple(str(folder / name) for name in self.audio),
+            "data": self.data and str(folder / self.data),
+        }
+        return self.model_copy(update=paths)
+
+
+def _spelt_right(condition: str) -> str:
+    try:
+        split_condition(condition)
+    except UsageError as error:
+        raise refusal(error.message, error.hint) from None
+    return condition
+
+
+Condition = Annotated[Text, AfterValidator(_spelt_right)]
+
+
+class Gates(Table):
+    """What a comparison must meet: conditions with names, and any others as text."""
+
+    min_cosine: Limit | None = None
+    max_kl: Limit | None = None
+    min_top1: Limit | None = None
+    max_ppl_ratio: Limit | None = None
+    min_generation_match: Limit | None = None
+    max_size_ratio: Limit | None = None
+    max_latency_ratio: Limit | None = None
+    min_coverage: Limit | None = None
+    gate: tuple[Condition, ...] = ()
+    strict: Switch = False
+
+    @field_validator(*NAMED)
+    @classmethod
+    def _can_be_met(cls, limit: float | None, info: ValidationInfo) -> float | None:
+        assert info.field_name is not None
+        if limit is not None:
+            try:
+                named_condition(info.field_name, limit)
+            except UsageError as error:
+                raise refusal(error.message, error.hint) from None
+        return limit
