@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     ["errors"],
-    ["dtypes"],
+    ["dtypes", "process"],
     ["metrics"],
     ["recipe", "checkpoint", "blockwise", "qmodules", "samples"],
     ["skeleton"],
@@ -50,6 +50,7 @@ HEAVY = {
     "huggingface_hub",
     "numpy",
     "optimum",
+    "PIL",
     "safetensors",
     "torch",
     "transformers",

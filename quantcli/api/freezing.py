@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,15 +115,3 @@ def _digest(decided: Plan, source: Source) -> str:
 def _needed(decided: Plan, source: Source) -> int:
     side = sum(path.stat().st_size for _, path in source.checkpoint.side_files())
     return decided.nbytes + side
-
-
-def peak_rss_bytes() -> int:
-    """Return the peak resident memory of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would tell the peak of the process that started this one, where that is larger
-        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

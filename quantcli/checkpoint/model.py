@@ -58,6 +58,10 @@ class Checkpoint:
         """Bring the weights and the side files of a Hub repo into the cache."""
         self._source.fetch([CONFIG, *self.weight_files, *self._side_names()])
 
+    def fetch_all(self) -> Path:
+        """Bring every file that is not hidden into the cache, and return their folder."""
+        return self._source.fetch(name for name in self._source.sizes if not name.startswith("."))
+
     def path(self, file: str) -> Path:
         """Return the local path of a file of the model, after `fetch`."""
         return self._source.path(file)

@@ -1,0 +1,91 @@
+"""What every family of models has in common: how it is fed, run, observed and summed up."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from quantcli.comparison.clock import Clock
+from quantcli.comparison.data import Generated, Measurement
+from quantcli.comparison.feeds import Feed
+from quantcli.comparison.kit import Kit
+from quantcli.comparison.synthetic import Synthetic
+from quantcli.errors import ModelError
+from quantcli.samples import Samples
+
+Outputs = Mapping[str, torch.Tensor]
+"""What a model gave for one feed, by name; on the CPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the families make feeds from. `count` synthetic samples are made where needed."""
+
+    kit: Kit
+    samples: Samples
+    synthetic: Synthetic
+    model_class: Any
+    max_tokens: int
+    seed: int
+    count: int
+
+
+class Family(Protocol):
+    """One way to compare two models. It keeps what it observes until it is summed up."""
+
+    def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
+        """Return what the models are fed, and whether it is synthetic."""
+
+    def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
+        """Run a model; `reference` is what the original gave, None where this is the original."""
+
+    def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
+        """Take note of the difference between the outputs for one feed."""
+
+    def metrics(self, seed: int) -> dict[str, Measurement]:
+        """Return the metrics of all that was observed."""
+
+    def generated(self, kit: Kit) -> tuple[Generated, ...]:
+        """Return what both models wrote."""
+
+
+def call(model: Any, inputs: Mapping[str, torch.Tensor], **options: Any) -> Any:
+    """Run a model's forward pass on those inputs that it takes, on its own device and in its dtype.
+
+    Raises `ModelError` where it does not accept them.
+    """
+    try:
+        return model(**fit(model, inputs), **options)
+    except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        if "DefaultCPUAllocator" in str(error):
+            raise MemoryError from error  # what torch has no type for
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {reason}",
+            hint="compare it as something else with --task",
+        ) from error
+
+
+def fit(model: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return those inputs that a model's forward names, as it wants them."""
+    known = inspect.signature(model.forward).parameters
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        for name, value in inputs.items()
+        if name in known
+    }
+
+
+def logits_of(model: Any, output: Any) -> torch.Tensor:
+    """Return the logits of an output. Raises `ModelError` where it has none."""
+    logits = getattr(output, "logits", None)
+    if not isinstance(logits, torch.Tensor):
+        raise ModelError(
+            f"{type(model).__name__} gives no logits",
+            hint="compare it as something else with --task",
+        )
+    return logits.cpu()

@@ -1,0 +1,92 @@
+"""Sum up: what was observed, what it took, and who the models are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from quantcli.comparison.clock import Clock
+from quantcli.comparison.data import Comparison, Measurement
+from quantcli.comparison.estimates import Estimates
+from quantcli.comparison.prepare import Prepared
+
+PERCENTILE = 0.95
+"""The slow end of latencies that is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What running one side took: its clock, and its peak resident memory where that is known."""
+
+    clock: Clock
+    peak: int | None
+
+
+def sum_up(
+    prepared: Prepared, first: Ran, second: Ran, nonfinite: Mapping[str, int], seconds: float
+) -> Comparison:
+    """Return the comparison. Metrics are of the samples in which no output was NaN."""
+    seed = prepared.question.samples.seed
+    observed = len(prepared.feeds) - max(nonfinite.values(), default=0)
+    metrics = prepared.family.metrics(seed) if observed else {}
+    metrics |= _footprints(prepared, first, second) | _speeds(first, second, seed)
+    return Comparison(
+        original=prepared.original.summary,
+        quantized=prepared.quantized.summary,
+        task=prepared.task,
+        samples=len(prepared.feeds),
+        sample_hash=prepared.sample_hash,
+        synthetic=prepared.synthetic,
+        seed=seed,
+        metrics=metrics,
+        generated=prepared.family.generated(prepared.kit),
+        nonfinite=dict(nonfinite),
+        notices=prepared.notices,
+        versions=_versions(),
+        seconds=seconds,
+    )
+
+
+def _footprints(prepared: Prepared, first: Ran, second: Ran) -> dict[str, Measurement]:
+    original, quantized = prepared.original, prepared.quantized
+    found = {
+        "bytes_original": original.nbytes,
+        "bytes_quantized": quantized.nbytes,
+        "size_ratio": quantized.nbytes / original.nbytes if original.nbytes else math.nan,
+        "coverage": quantized.coverage,
+        "peak_rss_original": first.peak,
+        "peak_rss_quantized": second.peak,
+    }
+    return _exact(found)
+
+
+def _speeds(first: Ran, second: Ran, seed: int) -> dict[str, Measurement]:
+    found: dict[str, float | None] = {}
+    for side, ran in {"original": first, "quantized": second}.items():
+        passes = torch.tensor(ran.clock.passes, dtype=torch.float64) * 1000
+        if len(passes):
+            found[f"latency_{side}"] = float(passes.quantile(0.5))
+            found[f"latency_{side}_p95"] = float(passes.quantile(PERCENTILE))
+        found[f"tokens_per_second_{side}"] = ran.clock.tokens_per_second
+    metrics = _exact(found)
+    if first.clock.passes and len(first.clock.passes) == len(second.clock.passes):
+        estimates = Estimates(len(first.clock.passes), seed=seed)
+        metrics["latency_ratio"] = estimates.latency_ratio(first.clock.passes, second.clock.passes)
+    return metrics
+
+
+def _exact(values: dict[str, float | None]) -> dict[str, Measurement]:
+    return {
+        name: Measurement(value=float(value)) for name, value in values.items() if value is not None
+    }
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import version
+
+    packages = ("quantcli", "optimum-quanto", "torch", "transformers")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
