@@ -1,0 +1,39 @@
+"""The report as workflow commands of GitHub Actions, which it shows beside a run."""
+
+from __future__ import annotations
+
+from quantcli.gates import Judgement, Verdict
+from quantcli.reports.data import Report
+
+_TITLE = "quantcli compare"
+
+
+def annotate(report: Report) -> list[str]:
+    """Return an error for each gate that failed, a warning for each other that is undecided.
+
+    A notice with the summary follows where all passed. Where failures are reported only, they are
+    warnings.
+    """
+    judgement = report.judgement
+    lines = [line for verdict in judgement.verdicts for line in _of_gate(verdict, judgement)]
+    if judgement.passed:
+        lines.append(_command("notice", _TITLE, judgement.summary))
+    return lines
+
+
+def _of_gate(verdict: Verdict, judgement: Judgement) -> list[str]:
+    if verdict.status == "passed":
+        return []
+    fails = not judgement.lets_pass(verdict) and not judgement.report_only
+    level = "error" if fails else "warning"
+    title = f"{_TITLE}: {verdict.condition} {verdict.status}"
+    return [_command(level, title, verdict.message)]
+
+
+def _command(level: str, title: str, message: str) -> str:
+    name = _escape(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} title={name}::{_escape(message)}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
