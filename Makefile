@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench reproduce clean
 
 demo: $(READY)  ## quantize a real model and show that it is still the same
 	@$(BIN)/python tests/demo.py
@@ -19,6 +19,9 @@ lint: $(READY)  ## ruff and mypy
 
 bench: $(READY)  ## the README's table, measured here
 	@$(BIN)/python tests/bench.py
+
+reproduce: $(READY)  ## the published experiments, where the Hub can be reached
+	@$(BIN)/python tests/reproduce.py
 
 clean:  ## remove what the targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist

@@ -3,6 +3,7 @@
     plan = quantcli.plan("org/name", weights="int8")
     out = quantcli.quantize("org/name", weights="int8", output="dir")
     model = quantcli.load("dir")
+    report = quantcli.compare("org/name", "dir")
 
 Nothing heavy is imported until it is used. Importing this package is also what lets transformers
 load frozen directories.
@@ -22,10 +23,11 @@ from quantcli.errors import (
 from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
-    from quantcli.api import Footprint, Frozen, Prediction, plan, quantize, size
+    from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
     from quantcli.loading import load
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
+    from quantcli.reports import Report
 
 __all__ = [
     "Footprint",
@@ -36,8 +38,10 @@ __all__ = [
     "Prediction",
     "QuantcliError",
     "Recipe",
+    "Report",
     "UsageError",
     "VerificationError",
+    "compare",
     "load",
     "plan",
     "quantize",
@@ -50,6 +54,8 @@ _LAZY = {
     "Plan": "quantcli.planning",
     "Prediction": "quantcli.api",
     "Recipe": "quantcli.recipe",
+    "Report": "quantcli.reports",
+    "compare": "quantcli.api",
     "load": "quantcli.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",

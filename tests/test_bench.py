@@ -89,7 +89,7 @@ def test_every_experiment_runs_on_toy_models(tmp_path):
     run = subprocess.run(words, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
-    assert sum(line.endswith((" met", " missed")) for line in lines) == 16
+    assert sum(line.endswith((" met", " missed")) for line in lines) == 18
     assert all(f"measuring {name}\n" in run.stderr for name in EXPERIMENTS)
     assert "toy models" in lines[-1]
     # the models stay for the next time, the outputs do not

@@ -1,22 +1,32 @@
 """The Python API behind `import quantcli` and behind the command line."""
 
+from quantcli.api.comparing import (
+    CompareRequest,
+    compare,
+    compare_request,
+    make_compare_request,
+)
 from quantcli.api.freezing import (
     Frozen,
     default_output,
-    peak_rss_bytes,
     quantize,
     quantize_request,
 )
 from quantcli.api.request import MAX_SHARD_SIZE, Request, make_request, plan, plan_request
 from quantcli.api.sizing import Footprint, Prediction, size
+from quantcli.process import peak_rss_bytes
 
 __all__ = [
     "MAX_SHARD_SIZE",
+    "CompareRequest",
     "Footprint",
     "Frozen",
     "Prediction",
     "Request",
+    "compare",
+    "compare_request",
     "default_output",
+    "make_compare_request",
     "make_request",
     "peak_rss_bytes",
     "plan",

@@ -64,6 +64,20 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+Original = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ORIGINAL",
+        help="Hub id, folder or frozen directory. [default: the recipe's model]",
+        show_default=False,
+    ),
+]
+Quantized = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="QUANTIZED", help="Hub id, folder or frozen directory.", show_default=False
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(
@@ -153,4 +167,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 Quiet = Annotated[
     bool,
     typer.Option("-q", "--quiet", help="No progress, no warnings; print the directory alone."),
+]
+QuietReport = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="No progress, no warnings; print one line alone."),
 ]

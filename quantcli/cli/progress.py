@@ -10,7 +10,7 @@ from quantcli.cli.output import tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
     from quantcli.execute import Progress
 
@@ -25,8 +25,17 @@ def make_progress(*, quiet: bool) -> Progress | None:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
+def make_steps(*, quiet: bool) -> Progress | None:
+    """Return the progress of a comparison, counted in samples, or None for none."""
+    if quiet:
+        return None
+    return StepBar() if sys.stderr.isatty() else StepLines()
+
+
 class Bar:
     """A bar with bytes, speed and the time left."""
+
+    what = "quantizing"
 
     def __init__(self) -> None:
         self._progress: RichProgress | None = None
@@ -35,26 +44,23 @@ class Bar:
     def start(self, total: int) -> None:
         """Show the first of `total` bytes."""
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
-            TextColumn("quantizing"),
+            TextColumn(self.what),
             BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            *self._amounts(),
             TimeRemainingColumn(),
             console=Console(file=sys.stderr),
             transient=True,
         )
-        self._task = self._progress.add_task("quantizing", total=total)
+        self._task = self._progress.add_task(self.what, total=total)
         self._progress.start()
+
+    def _amounts(self) -> list[ProgressColumn]:
+        from rich.progress import DownloadColumn, TransferSpeedColumn
+
+        return [DownloadColumn(), TransferSpeedColumn()]
 
     def advance(self, nbytes: int) -> None:
         """Show that `nbytes` more are done."""
@@ -99,3 +105,21 @@ class Lines:
             f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
             f"({share:.0%}), {speed:.2f} GB/s"
         )
+
+
+class StepBar(Bar):
+    """A bar with samples, of both models together."""
+
+    what = "comparing"
+
+    def _amounts(self) -> list[ProgressColumn]:
+        from rich.progress import MofNCompleteColumn
+
+        return [MofNCompleteColumn()]
+
+
+class StepLines(Lines):
+    """Plain lines for a log: how many samples."""
+
+    def _say(self, now: float) -> None:
+        tell(f"comparing: {self._done} of {self._total} samples, {now - self._began:.0f} s")

