@@ -21,13 +21,24 @@ ENVIRONMENT = {
 }
 """What every test and every command that a test starts sees."""
 
-FORGOTTEN = ("FORCE_COLOR", "GITHUB_ACTIONS", "HF_ENDPOINT", "HF_TOKEN", "NO_COLOR")
+CACHE = "QUANTCLI_TEST_CACHE"
+"""Where trained models are kept from one run to the next."""
+
+FORGOTTEN = (
+    "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "GITHUB_STEP_SUMMARY",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "NO_COLOR",
+)
 """What a developer's shell or a CI job may have set, and no test should see."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Before any test module is imported: huggingface_hub reads its variables once.
-    for name in [*FORGOTTEN, *(name for name in os.environ if name.startswith("QUANTCLI_"))]:
+    ours = [name for name in os.environ if name.startswith("QUANTCLI_") and name != CACHE]
+    for name in [*FORGOTTEN, *ours]:
         os.environ.pop(name, None)
     home = tempfile.TemporaryDirectory(prefix="quantcli-tests-")
     config.add_cleanup(home.cleanup)

@@ -78,5 +78,5 @@ def _table(
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text.split()) or "(nothing)"
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

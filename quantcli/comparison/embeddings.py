@@ -12,7 +12,7 @@ import torch
 from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.estimates import Estimates
-from quantcli.comparison.family import Outputs, Setting, call, fit
+from quantcli.comparison.family import Outputs, Setting, call, fit, refusals
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
 from quantcli.comparison.pooling import Pooling
@@ -141,7 +141,8 @@ def _tower(model: Any, feed: Feed) -> torch.Tensor:
             hint="compare it as something else with --task",
         )
     known = {name: value for name, value in feed.inputs.items() if name != "token_type_ids"}
-    found = method(**fit(model, known))
+    with refusals(model, known):
+        found = method(**fit(model, known))
     return torch.as_tensor(getattr(found, "pooler_output", found)[0])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,14 +54,21 @@ class Family(Protocol):
         """Return what both models wrote."""
 
 
-def call(model: Any, inputs: Mapping[str, torch.Tensor], **options: Any) -> Any:
-    """Run a model's forward pass on those inputs that it takes, on its own device and in its dtype.
+def call(model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
+    """Run a model's forward pass on those inputs that it takes.
 
     Raises `ModelError` where it does not accept them.
     """
+    with refusals(model, inputs):
+        return model(**fit(model, inputs))
+
+
+@contextmanager
+def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Say of a model that does not accept its inputs what it says itself."""
     try:
-        return model(**fit(model, inputs), **options)
-    except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
         if "DefaultCPUAllocator" in str(error):
             raise MemoryError from error  # what torch has no type for
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

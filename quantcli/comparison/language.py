@@ -12,7 +12,7 @@ from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.embeddings import text_feeds
 from quantcli.comparison.estimates import Estimates
-from quantcli.comparison.family import Outputs, Setting, call, fit, logits_of
+from quantcli.comparison.family import Outputs, Setting, call, fit, logits_of, refusals
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
 from quantcli.errors import ModelError
@@ -22,6 +22,9 @@ from quantcli.metrics.sequences import common_prefix
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+_START = 4
+"""Tokens that Whisper's decoder begins with: start, language, task, no timestamps."""
 
 GENERATED = 16
 """The most samples that are continued: a token at a time is slow."""
@@ -190,17 +193,23 @@ def generate(
     known = fit(model, inputs)
     config = model.generation_config
     padding = {} if config.pad_token_id is not None else {"pad_token_id": _first(config)}
-    with clock.generation() as counts:
+    with refusals(model, inputs), clock.generation() as counts:
         tokens = model.generate(
             **known,
             do_sample=False,
             num_beams=1,
-            max_new_tokens=max_tokens,
+            max_new_tokens=_room(model, max_tokens),
             return_dict_in_generate=False,
             **padding,
         )[0].cpu()
         counts.append(len(tokens) - (known["input_ids"].shape[1] if _repeats(model) else 0))
     return torch.as_tensor(tokens)
+
+
+def _room(model: Any, max_tokens: int) -> int:
+    """Return how many tokens there is room for, where a decoder has its own positions."""
+    positions = getattr(model.config, "max_target_positions", None)
+    return max_tokens if positions is None else max(1, min(max_tokens, positions - _START))
 
 
 def _first(config: Any) -> int | None:
