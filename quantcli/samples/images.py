@@ -70,12 +70,12 @@ def _shape(colour: str, shape: str, ground: str, rng: np.random.Generator) -> Im
 
     image = Image.new("RGB", (SIZE, SIZE), shade(ground))
     x, y = SIZE / 2 + rng.uniform(-0.05, 0.05, 2) * SIZE
-    corners = _outline(shape, float(x), float(y), float(rng.uniform(0.32, 0.42)) * SIZE)
+    corners = outline(shape, float(x), float(y), float(rng.uniform(0.32, 0.42)) * SIZE)
     ImageDraw.Draw(image).polygon(corners, fill=shade(colour))
     return image
 
 
-def _outline(shape: str, x: float, y: float, radius: float) -> list[tuple[float, float]]:
+def outline(shape: str, x: float, y: float, radius: float) -> list[tuple[float, float]]:
     """Return the corners of a shape around a point."""
     if shape == "cross":
         arm = radius / 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -56,9 +57,10 @@ def _root() -> Path:
 
 
 def _digest() -> str:
-    """Hash the scripts of this folder and the versions of what they call."""
+    """Hash the scripts of this folder, what draws for them, and the versions of what they call."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    drawing = importlib.util.find_spec("quantcli.samples.images").origin
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(drawing)]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     for package in PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}\0".encode())
