@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,8 +124,16 @@ def compare(
     return compare_request(request)
 
 
-def compare_request(request: CompareRequest, *, progress: Progress | None = None) -> Report:
-    """Compare as asked. Gates that cannot be right are refused before a model is loaded."""
+def compare_request(
+    request: CompareRequest,
+    *,
+    progress: Progress | None = None,
+    on_start: Callable[[], None] | None = None,
+) -> Report:
+    """Compare as asked. `on_start` is called when all is prepared and the first model is next.
+
+    Gates that cannot be right are refused before that.
+    """
     if request.task is not None:
         _check_gates(request, request.task, coverage_known=True)
     from quantcli.comparison.prepare import Question, prepare
@@ -148,6 +156,8 @@ def compare_request(request: CompareRequest, *, progress: Progress | None = None
     _check_gates(request, prepared.task, coverage_known=known)
     if request.baseline is not None:
         request.baseline.check(prepared.original.summary, prepared.task, prepared.sample_hash)
+    if on_start is not None:
+        on_start()
     comparison = run(prepared, progress or NoProgress())
     judgement = judge(
         comparison,

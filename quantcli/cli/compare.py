@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from quantcli.cli import options, sampling
+from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_table, say, tell, warn
 
 if TYPE_CHECKING:
@@ -105,13 +107,25 @@ def compare(
     for path in (markdown, junit, save_baseline):
         if path is not None:
             check_writable(path)
-    report = api.compare_request(request, progress=make_steps(quiet=quiet))
+    try:
+        report = api.compare_request(
+            request, progress=make_steps(quiet=quiet), on_start=_prepare_to_unwind
+        )
+    except KeyboardInterrupt:
+        tell("error: interrupted")
+        raise typer.Exit(INTERRUPTED) from None
     _write_files(report, markdown=markdown, junit=junit, baseline=save_baseline)
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
         for verdict in report.judgement.failed:
             tell(f"error: gate failed: {verdict.message}")
         raise typer.Exit(FAILED)
+
+
+def _prepare_to_unwind() -> None:
+    """Let Ctrl-C remove the outputs that are kept on disk, and memory be looked after again."""
+    gc.enable()
+    unwind_on_interrupt()
 
 
 def _write_files(
