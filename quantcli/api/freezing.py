@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.api.request import Request, decide, make_request, plan_request, read_model
+from quantcli.errors import ModelError
 from quantcli.frozen.staging import Staging, check_output, machine_errors
 
 if TYPE_CHECKING:
@@ -107,7 +108,11 @@ def _digest(decided: Plan, source: Source) -> str:
     """
     seen = [decided.digest()]
     for file in source.checkpoint.weight_files:
-        status = source.checkpoint.path(file).stat()
+        path = source.checkpoint.path(file)
+        try:
+            status = path.stat()
+        except FileNotFoundError as error:
+            raise ModelError(f"{path} is not there any more") from error
         seen.append(f"{file} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 

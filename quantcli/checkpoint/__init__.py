@@ -32,6 +32,8 @@ def _find(model: str, revision: str | None, *, progress: bool) -> Source:
     repo, _, named = model.partition("@")
     if _looks_like_path(repo):
         raise ModelError(f"no such folder: {model}", hint="a model of the Hub is named org/name")
+    if model.endswith("@"):
+        raise UsageError(f"no revision is named after the @ of {model}")
     if named and revision is not None and named != revision:
         raise UsageError(f"two revisions were given: {named} and {revision}")
 

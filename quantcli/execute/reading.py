@@ -10,7 +10,7 @@ import torch
 
 from quantcli.checkpoint import TensorRecord
 from quantcli.dtypes import SIZES
-from quantcli.errors import ModelError
+from quantcli.errors import MachineError, ModelError
 from quantcli.planning import Source, TensorPlan
 
 
@@ -132,5 +132,10 @@ class Readers:
     def _descriptor(self, file: str) -> int:
         if file not in self._descriptors:
             path: Path = self._source.checkpoint.path(file)
-            self._descriptors[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._descriptors[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError as error:
+                raise ModelError(f"{path} is not there any more") from error
+            except OSError as error:
+                raise MachineError(f"cannot read {path}: {error.strerror}") from error
         return self._descriptors[file]

@@ -150,6 +150,11 @@ def test_two_revisions():
         open_checkpoint("org/name@a", revision="b")
 
 
+def test_no_revision_after_the_at():
+    with pytest.raises(UsageError, match="no revision is named after the @ of org/name@"):
+        open_checkpoint("org/name@")
+
+
 def test_a_folder_of_that_name_wins(online, model, tmp_path):
     online.add_repo("org/name", model)
     write(tmp_path / "work/org/name", {"config.json": {}, "model.safetensors": weights(here=(1,))})

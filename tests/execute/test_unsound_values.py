@@ -71,3 +71,23 @@ def test_the_largest_values_are_finite(tiny_model, tmp_path):
     found = load_file(frozen.output / "model.safetensors")
     assert found[f"{name}._data"].view(-1)[-1] == 127
     assert found[f"{name}._scale"].isfinite().all()
+
+
+@pytest.mark.parametrize("when", ["before the run", "as it begins"])
+def test_weights_that_went_away(tiny_model, tmp_path, when, monkeypatch):
+    folder = shutil.copytree(tiny_model("bert"), tmp_path / "model")
+    remove = (folder / "model.safetensors").unlink
+    if when == "as it begins":
+        from quantcli.execute.reading import Readers
+
+        prepare = Readers.prepare
+        monkeypatch.setattr(Readers, "prepare", lambda readers: (remove(), prepare(readers)))
+    from quantcli.api import make_request, quantize_request
+
+    with pytest.raises(ModelError, match="model.safetensors is not there any more"):
+        quantize_request(
+            make_request(folder),
+            output=tmp_path / "out",
+            on_plan=None if when == "as it begins" else lambda _: remove(),
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
