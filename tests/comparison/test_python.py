@@ -1,0 +1,70 @@
+"""`quantcli.compare` in Python."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import quantcli
+from quantcli.gates import save_baseline
+from quantcli.recipe import Recipe
+from quantcli.reports import to_json
+
+FEW = {"samples": 3, "max_tokens": 4}
+
+
+@pytest.fixture
+def pair(tiny_model, freeze):
+    folder = tiny_model("bert")
+    return folder, freeze(folder, "int8")
+
+
+def test_a_gate_that_fails_raises_nothing(pair):
+    gates = {"min_cosine": 0.9, "max_size_ratio": 0.1, "gate": ["cosine_text_min >= 0.5"]}
+    report = quantcli.compare(*pair, samples=FEW, gates=gates)
+    verdicts = {verdict.metric: verdict.status for verdict in report.judgement.verdicts}
+    assert verdicts == {
+        "cosine_text": "passed",
+        "size_ratio": "failed",
+        "cosine_text_min": "passed",
+    }
+    assert not report.passed
+    assert quantcli.compare(*pair, samples=FEW).passed
+
+
+def test_baselines_and_regressions(pair, tmp_path):
+    path = tmp_path / "baseline.json"
+    save_baseline(path, quantcli.compare(*pair, samples=FEW).comparison)
+    assert path.stat().st_size < 8000
+    gates = {"baseline": path, "max_regression": ["cosine_text=1%", "size_ratio=0"]}
+    assert quantcli.compare(*pair, samples=FEW, gates=gates).passed
+    with pytest.raises(quantcli.UsageError, match="was made with other samples"):
+        quantcli.compare(*pair, samples={**FEW, "seed": 3}, gates=gates)
+
+
+def test_a_recipe_and_what_comes_on_top(pair):
+    recipe = Recipe.parse(
+        {"compare": {"samples": 2, "seed": 4}, "gates": {"min_cosine": 1.0, "max_size_ratio": 0.9}}
+    )
+    report = quantcli.compare(*pair, recipe=recipe, gates={"min_cosine": 0.5})
+    assert (report.comparison.samples, report.comparison.seed) == (2, 4)
+    limits = {verdict.metric: verdict.limit for verdict in report.judgement.verdicts}
+    assert limits == {"cosine_text": 0.5, "size_ratio": 0.9}
+
+
+def test_what_is_not_finite_is_null_in_json(pair):
+    folder, _ = pair
+    report = quantcli.compare(folder, folder, samples={**FEW, "task": "outputs"})
+    assert report.comparison.metrics["sqnr_pooler_output"].value == math.inf
+    found = json.loads(json.dumps(to_json(report), allow_nan=False))
+    assert found["metrics"]["sqnr_pooler_output"] is None
+    assert found["metrics"]["cosine_pooler_output"] == 1.0
+
+
+def test_an_output_that_does_not_exist(pair):
+    with pytest.raises(quantcli.UsageError, match="cosine_nothing"):
+        quantcli.compare(
+            *pair, samples={**FEW, "task": "outputs"}, gates={"gate": ["cosine_nothing>=0.5"]}
+        )
