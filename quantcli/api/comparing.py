@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 32
 """Tokens that a model writes after each prompt, unless asked otherwise."""
+
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,7 @@ def make_compare_request(
         report_only=bool(asked.get("report_only")),
         baseline=load_baseline(baseline) if baseline is not None else None,
         regressions=tuple(map(parse_regression, asked.get("max_regression") or ())),
-        device=device,
+        device=_device(device),
         trust_remote_code=trust_remote_code,
     )
 
@@ -136,10 +139,12 @@ def compare_request(
     """
     if request.task is not None:
         _check_gates(request, request.task, coverage_known=True)
+    from quantcli.comparison.devices import check_device
     from quantcli.comparison.prepare import Question, prepare
     from quantcli.comparison.run import run
     from quantcli.execute.run import NoProgress
 
+    check_device(request.device)
     prepared = prepare(
         Question(
             original=request.original,
@@ -173,6 +178,12 @@ def compare_request(
 def _check_gates(request: CompareRequest, task: str, *, coverage_known: bool) -> None:
     check_gates(request.gates, task, coverage_known=coverage_known)
     check_regressions(request.regressions, request.baseline, task)
+
+
+def _device(name: str) -> str:
+    if not _DEVICE.fullmatch(name):
+        raise UsageError(f"--device: unknown device: {name}", hint="one of: cpu, cuda, cuda:1, mps")
+    return name
 
 
 def _gates(recipe: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Gate, ...]:

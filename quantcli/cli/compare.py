@@ -114,6 +114,8 @@ def compare(
     except KeyboardInterrupt:
         tell("error: interrupted")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        gc.unfreeze()
     _write_files(report, markdown=markdown, junit=junit, baseline=save_baseline)
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
@@ -124,6 +126,7 @@ def compare(
 
 def _prepare_to_unwind() -> None:
     """Let Ctrl-C remove the outputs that are kept on disk, and memory be looked after again."""
+    gc.freeze()  # what was imported is no garbage, and to look through it takes a quarter second
     gc.enable()
     unwind_on_interrupt()
 
@@ -152,8 +155,11 @@ def _tell_github(report: Report) -> None:
         tell(line)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(reports.markdown(report) + "\n")
+        try:
+            with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(reports.markdown(report) + "\n")
+        except OSError as error:  # the result is worth more than its second copy
+            warn([f"cannot add to the summary of the step: {error.strerror}"])
 
 
 def _show(report: Report, *, as_json: bool, quiet: bool) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
@@ -66,13 +67,18 @@ def _optional(
 def _table(
     title: str, columns: Sequence[str], cells: Iterable[Sequence[str]], *, left: int
 ) -> Table:
+    """Return a table, the first columns flush left. Texts may be folded; names and numbers not."""
+    found = list(cells)
     table = Table(box=box.SIMPLE_HEAD, title=title)
     for index, name in enumerate(columns):
-        if index < left:
+        if index < left and left > 1:
             table.add_column(name, overflow="fold")
-        else:
-            table.add_column(name, justify="right", no_wrap=True)
-    for row in cells:
+            continue
+        # rich takes the longest word for the least width, also where nothing is to be wrapped
+        width = max(cell_len(text) for text in (name, *(row[index] for row in found)))
+        justify: Literal["left", "right"] = "left" if index < left else "right"
+        table.add_column(name, justify=justify, no_wrap=True, min_width=width)
+    for row in found:
         table.add_row(*map(escape, row))
     return table
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from quantcli.errors import ModelError
+
 LENGTHS = (8, 33)
 """Tokens of a synthetic text: from, and up to but not including."""
 
@@ -32,7 +34,12 @@ class Synthetic:
         return "vocab_size" in self._text
 
     def tokens(self, limit: int | None = None) -> torch.Tensor:
-        """Return token ids that are not special."""
+        """Return token ids that are not special. Raises `ModelError` where there are no tokens."""
+        if not self.has_text:
+            raise ModelError(
+                "its config does not say how many tokens it knows, so it cannot be fed a text",
+                hint="compare it as something else with --task",
+            )
         low, high = LENGTHS
         positions = self._text.get("max_position_embeddings") or self._text.get("n_positions")
         most = min(value for value in (limit, positions, high - 1) if value)

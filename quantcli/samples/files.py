@@ -65,4 +65,4 @@ def _check_file(path: str) -> None:
 def _reason(error: Exception, path: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     # Pillow and libsndfile name the file, which the message does already
-    return text.replace(repr(path), "it").replace(f"Error opening {path!r}: ", "")
+    return text.replace(f"Error opening {path!r}: ", "").replace(f" {path!r}", "")

@@ -39,12 +39,16 @@ def _lines(path: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text (at byte {error.start})") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}") from error
 
 
 def _parse(line: str, where: str) -> dict[str, str]:
     try:
         entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        message = f"{where}: not JSON: {error.msg} at column {error.colno}"
+        raise UsageError(message) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not JSON: {error}") from error
     if not isinstance(entry, dict):

@@ -1,0 +1,19 @@
+"""Where the models run."""
+
+from __future__ import annotations
+
+import torch
+
+from quantcli.errors import MachineError
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that this machine does not have. Raises `MachineError`."""
+    try:
+        torch.empty(1, device=name)
+    # AssertionError: this build of torch knows nothing of such devices.
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MachineError(
+            f"no {name} on this machine: {reason}", hint="leave out --device: the CPU will do"
+        ) from error

@@ -1,0 +1,60 @@
+"""`quantcli compare` in this process, in a folder of the test's own, on few samples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from quantcli.cli import main
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command ended with, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    def told(self, kind: str) -> list[str]:
+        """Return what follows `kind:` in the lines of standard error."""
+        lines = self.err.splitlines()
+        return [line.removeprefix(f"{kind}: ") for line in lines if line.startswith(f"{kind}: ")]
+
+    def json(self) -> dict[str, Any]:
+        """Return the one JSON object on standard output, which must be strictly valid."""
+
+        def refuse(constant: str) -> None:
+            raise AssertionError(f"{constant} is not JSON")
+
+        found = json.loads(self.out, parse_constant=refuse)
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture
+def compare(capsys, tmp_path, monkeypatch):
+    """Run `quantcli compare` on three samples, unless `samples` says otherwise."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, samples=3) -> Ran:
+        capsys.readouterr()
+        few = [] if samples is None else ["--samples", str(samples)]
+        code = main(["compare", *map(str, words), *few])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def unloaded(monkeypatch):
+    """Let no model be loaded: a test fails that gets that far."""
+    from quantcli.comparison.sides import Side
+
+    def load(side, _):
+        pytest.fail(f"{side.summary.model} was loaded")
+
+    monkeypatch.setattr(Side, "load", load)
