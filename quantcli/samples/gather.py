@@ -5,57 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quantcli.errors import UsageError
+from quantcli.samples.asked import Asked, asked_by_options
 from quantcli.samples.data import Item, SampleOptions, Samples
-
-KINDS = ("text", "image", "audio")
+from quantcli.samples.jsonl import read_data
 
 
 def gather(options: SampleOptions, *, needs: Sequence[str], limits: Mapping[str, int]) -> Samples:
     """Return the samples of each kind that a task needs, of "text", "image" and "audio".
 
     Of each kind the user's own are taken if there are any, else at most `limits` built-in ones.
-    Raises `UsageError` for files that cannot be read, and for kinds that the task does not take.
+    No file is read that is not used. Raises `UsageError` for what cannot be read, and for kinds
+    that the task does not take; `MachineError` where permission or memory is missing.
     """
     if options.samples is not None and options.samples < 1:
         raise UsageError(f"--samples: {options.samples} is not 1 or more")
-    own = _own(options)
-    _check_kinds(own, needs)
-    found = {}
+    asked = asked_by_options(options)
+    asked += read_data(options.data) if options.data is not None else []
+    _check_kinds(asked, needs)
+    found: dict[str, list[Item]] = {}
     for kind in needs:
-        items = own[kind] or _built_in(kind, options.seed, with_captions="image" in needs)
-        limit = options.samples if options.samples is not None else None
-        found[kind] = items[: limit or (len(items) if own[kind] else limits[kind])]
+        own = [sample for sample in asked if sample.kind == kind][: options.samples]
+        found[kind] = [sample.read() for sample in own]
+        if not own:
+            built_in = _built_in(kind, options.seed, with_captions="image" in needs)
+            found[kind] = built_in[: options.samples or limits[kind]]
     return Samples(
         texts=tuple(found.get("text", ())),
         images=tuple(found.get("image", ())),
         audios=tuple(found.get("audio", ())),
-        given=any(own[kind] for kind in needs),
+        given=bool(asked),
     )
 
 
-def _own(options: SampleOptions) -> dict[str, list[Item]]:
-    from quantcli.samples.files import read_audio, read_image
-    from quantcli.samples.jsonl import read_data
-
-    found: dict[str, list[Item]] = {kind: [] for kind in KINDS}
-    for number, text in enumerate(options.text, start=1):
-        if not text.strip():
-            raise UsageError("--text: the text is empty")
-        found["text"].append(Item(name=f"--text {number}", value=text))
-    found["image"] += [Item(name=path, value=read_image(path)) for path in options.image]
-    found["audio"] += [Item(name=path, value=read_audio(path)) for path in options.audio]
-    if options.data is not None:
-        for kind, items in read_data(options.data).items():
-            found[kind] += items
-    return found
-
-
-def _check_kinds(own: Mapping[str, Sequence[Item]], needs: Sequence[str]) -> None:
-    for kind in KINDS:
-        if own[kind] and kind not in needs:
+def _check_kinds(asked: Sequence[Asked], needs: Sequence[str]) -> None:
+    for sample in asked:
+        if sample.kind not in needs:
             takes = " and ".join(needs) or "only inputs made from its config"
             raise UsageError(
-                f"{own[kind][0].name}: this model takes no {kind}", hint=f"it takes {takes}"
+                f"{sample.where}: this model takes no {sample.kind}", hint=f"it takes {takes}"
             )
 
 

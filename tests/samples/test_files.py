@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import soundfile
 from PIL import Image
 
 from quantcli.errors import QuantcliError, UsageError
-from quantcli.samples import SAMPLING_RATE
+from quantcli.samples import SAMPLING_RATE, SampleOptions, gather
 from quantcli.samples.files import read_audio, read_image
 from quantcli.samples.jsonl import read_data
 
@@ -117,11 +119,11 @@ def test_lines_hold_samples_of_every_kind(picture, recording, tmp_path):
         {"audio": recording.name, "target": "a tone"},
     ]
     path.write_text("\n\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8-sig")
-    found = read_data(str(path))
-    assert [item.value for item in found["text"]] == ["a red cat"]
-    assert found["image"][0].value.size == (20, 10)
-    assert found["audio"][0].target == "a tone"
-    assert found["audio"][0].name == f"{path} line 3"
+    text, image, audio = read_data(str(path))
+    assert text.read().value == "a red cat"
+    assert image.read().value.size == (20, 10)
+    assert audio.target == "a tone"
+    assert audio.read().name == f"{path} line 3"
 
 
 @pytest.mark.parametrize(
@@ -137,8 +139,10 @@ def test_lines_hold_samples_of_every_kind(picture, recording, tmp_path):
         pytest.param(b'{"text": 3}', "text must be text that is not empty", None, id="a number"),
         pytest.param(b'{"text": ""}', "text must be text that is not empty", None, id="no text"),
         pytest.param(b'{"target": "a"}', " line 1: no text, image or audio", None, id="target"),
-        pytest.param(b'{"image": "x.png"}', " line 1: no such file: ", None, id="no file"),
-        pytest.param(b'\n{"text": "\xff"}', "is not UTF-8 text (at byte 11)", None, id="UTF-8"),
+        pytest.param(b'{"text": "\\ud800"}', " line 1: text holds half a surr", None, id="half"),
+        pytest.param(
+            b'\n{"text": "\xff"}', " line 2: not UTF-8 text (at byte 10)", None, id="UTF-8"
+        ),
     ],
 )
 def test_bad_lines(content, message, hint, tmp_path):
@@ -149,6 +153,60 @@ def test_bad_lines(content, message, hint, tmp_path):
     assert message in caught.value.message
     if hint:
         assert caught.value.hint == hint
+
+
+def test_a_line_with_a_bad_file(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"text": "a"}\n{"image": "x.png"}\n')
+    *_, image = read_data(str(path))
+    with pytest.raises(UsageError, match=r"data\.jsonl line 2: no such file: .*x\.png"):
+        image.read()
+
+
+def test_files_that_are_not_used_are_not_read(picture):
+    options = SampleOptions(image=(str(picture), "gone.png"), samples=1)
+    assert len(gather(options, needs=["image"], limits={"image": 24}).images) == 1
+
+
+def test_a_file_of_a_kind_that_the_model_does_not_take_is_not_read():
+    options = SampleOptions(image=("gone.png",))
+    with pytest.raises(UsageError, match=r"--image gone\.png: this model takes no image"):
+        gather(options, needs=["text"], limits={"text": 24})
+
+
+def test_images_of_16_bits_keep_their_greys(tmp_path):
+    grey = np.array([[0, 128 << 8], [64 << 8, 255 << 8]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    image = read_image(str(tmp_path / "grey.png"))
+    assert np.asarray(image)[..., 0].tolist() == [[0, 128], [64, 255]]
+
+
+def test_a_recording_whose_end_is_missing(recording):
+    recording.write_bytes(recording.read_bytes()[:-1000])
+    with pytest.raises(UsageError, match="its end is missing"):
+        read_audio(str(recording))
+
+
+def test_a_recording_that_its_writer_could_not_finish(recording):
+    content = recording.read_bytes()
+    recording.write_bytes(content[:4] + b"\xff" * 4 + content[8:])
+    assert len(read_audio(str(recording)))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "JPEG", "PNG"])
+def test_damaged_images_are_read_or_refused(kind, tmp_path):
+    noise = np.random.default_rng(0)
+    path = tmp_path / "image"
+    image = Image.fromarray(noise.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    image.save(path, format=kind)
+    content = path.read_bytes()
+    for _ in range(40):
+        damaged = bytearray(content)
+        for place in noise.integers(0, min(200, len(damaged)), 3):
+            damaged[place] = noise.integers(0, 256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(QuantcliError), warnings.catch_warnings(action="ignore"):
+            read_image(str(path))
 
 
 def test_no_such_file_of_lines(tmp_path):
