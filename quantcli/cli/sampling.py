@@ -104,7 +104,7 @@ Gate = Annotated[
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Fail also where the limit lies inside the 95 % interval."),
+    typer.Option("--strict", help="Also fail if a limit lies inside the 95 % interval (uncertain)."),
 ]
 ReportOnly = Annotated[bool, typer.Option("--report-only", help="Never fail because of a gate.")]
 Baseline = Annotated[

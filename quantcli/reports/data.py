@@ -84,6 +84,7 @@ def _gate(verdict: Verdict, judgement: Judgement) -> dict[str, Any]:
         "high": _finite(verdict.high),
         "status": verdict.status,
         "passed": judgement.lets_pass(verdict),
+        "uncertain": verdict.uncertain,
         "message": verdict.message,
         "origin": verdict.origin,
     }

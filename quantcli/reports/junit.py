@@ -42,11 +42,11 @@ def _case(verdict: Verdict, judgement: Judgement, task: str) -> ET.Element:
     case = _bare_case(verdict.condition, task)
     message = _clean(verdict.message)
     if not judgement.lets_pass(verdict):
-        failure = ET.SubElement(case, "failure", message=message, type=verdict.status)
+        failure = ET.SubElement(case, "failure", message=message, type=verdict.outcome)
         failure.text = _clean(
             f"limit: {verdict.operator} {verdict.limit!r}\nvalue: {verdict.value!r}"
         )
-    elif verdict.status == "undecided":
+    elif verdict.uncertain:
         ET.SubElement(case, "system-out").text = message
     return case
 

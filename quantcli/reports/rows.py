@@ -25,7 +25,7 @@ def gate_rows(report: Report) -> list[tuple[str, ...]]:
         value, limit = show_apart(verdict.metric, verdict.value, verdict.limit)
         interval = show_interval(verdict.metric, verdict.low, verdict.high)
         asked = f"{verdict.operator} {limit}"
-        rows.append((verdict.metric, asked, value, interval, verdict.status))
+        rows.append((verdict.metric, asked, value, interval, verdict.outcome))
     return rows
 
 

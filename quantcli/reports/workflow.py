@@ -9,7 +9,7 @@ _TITLE = "quantcli compare"
 
 
 def annotate(report: Report) -> list[str]:
-    """Return an error for each gate that failed, a warning for each other that is undecided.
+    """Return an error for each gate that failed, and a warning for each that is uncertain.
 
     A notice with the summary follows where all passed. Where failures are reported only, they are
     warnings.
@@ -22,11 +22,11 @@ def annotate(report: Report) -> list[str]:
 
 
 def _of_gate(verdict: Verdict, judgement: Judgement) -> list[str]:
-    if verdict.status == "passed":
+    if verdict.status == "passed" and not verdict.uncertain:
         return []
     fails = not judgement.lets_pass(verdict) and not judgement.report_only
     level = "error" if fails else "warning"
-    title = f"{_TITLE}: {verdict.condition} {verdict.status}"
+    title = f"{_TITLE}: {verdict.condition} {verdict.outcome}"
     return [_command(level, title, verdict.message)]
 
 

@@ -168,17 +168,28 @@ def test_report_only_never_fails(compare, pair):
     assert ran.json()["passed"] is False
 
 
-def test_an_undecided_gate_fails_where_it_is_strict(compare, pair):
-    low, high = compare(*pair, "--json").json()["intervals"]["cosine_text"]
-    gate = ["--gate", f"cosine_text>={(low + high) / 2!r}"]
+def test_an_uncertain_gate_fails_where_it_is_strict(compare, pair):
+    found = compare(*pair, "--json").json()
+    low, _ = found["intervals"]["cosine_text"]
+    gate = ["--gate", f"cosine_text>={(low + found['metrics']['cosine_text']) / 2!r}"]
     ran = compare(*pair, *gate)
     assert (ran.code, ran.told("error")) == (0, [])
-    assert ran.out.endswith("\n1 gate: 1 undecided\n")
+    assert ran.out.endswith("\n1 gate: 1 passed (1 uncertain)\n")
     ran = compare(*pair, *gate, "--strict", "--json")
     assert ran.code == 1
-    assert "is undecided, as its 95 % interval is" in ran.told("error")[0]
-    assert [gate["status"] for gate in ran.json()["gates"]] == ["undecided"]
+    assert "uncertain: its 95 % interval is" in ran.told("error")[0]
+    assert [gate["uncertain"] for gate in ran.json()["gates"]] == [True]
     assert compare(*pair, *gate, "--strict", "--report-only").code == 0
+
+
+def test_a_gate_that_the_value_violates_fails_whatever_its_interval(compare, pair):
+    found = compare(*pair, "--json").json()
+    _, high = found["intervals"]["cosine_text"]
+    gate = f"cosine_text>={(high + found['metrics']['cosine_text']) / 2!r}"
+    ran = compare(*pair, "--gate", gate, "--json")
+    assert ran.code == 1
+    assert [gate["status"] for gate in ran.json()["gates"]] == ["failed"]
+    assert [gate["uncertain"] for gate in ran.json()["gates"]] == [False]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Passed, failed or undecided: every gate, whatever became of the others."""
+"""Passed, failed or uncertain: every gate, whatever became of the others."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ def verdicts(metrics, *gates, **changes):
         pytest.param(
             "kl_mean<=0.02",
             (0.018, 0.015, 0.0211),
-            "undecided",
-            "is 0.018: <= 0.02 is undecided, as its 95 % interval is 0.015 to 0.0211",
+            "uncertain",
+            "is 0.018, which is <= 0.02, but uncertain: its 95 % interval is 0.015 to 0.0211",
             id="inside-passing",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.0205, 0.015, 0.03),
-            "undecided",
-            "is 0.0205: <= 0.02 is undecided, as its 95 % interval is 0.015 to 0.03",
+            "failed",
+            "is 0.0205, and must be <= 0.02",
             id="inside-failing",
         ),
         pytest.param(
@@ -116,7 +116,7 @@ def verdicts(metrics, *gates, **changes):
 def test_a_gate(gate, value, status, message):
     name = parse_gate(gate).metric
     (verdict,) = verdicts({name: value}, gate, task="causal-lm")
-    assert (verdict.metric, verdict.status) == (name, status)
+    assert (verdict.metric, verdict.outcome) == (name, status)
     assert verdict.message == f"{name} {message} (--gate)"
     assert verdict.origin == "--gate"
 
@@ -126,9 +126,9 @@ def test_a_gate(gate, value, status, message):
     [
         ("passed", False, False, True, True),
         ("passed", True, False, True, True),
-        ("undecided", False, False, True, True),
-        ("undecided", True, False, False, False),
-        ("undecided", True, True, False, True),
+        ("uncertain", False, False, True, True),
+        ("uncertain", True, False, False, False),
+        ("uncertain", True, True, False, True),
         ("failed", False, False, False, False),
         ("failed", True, False, False, False),
         ("failed", False, True, False, True),
@@ -136,7 +136,7 @@ def test_a_gate(gate, value, status, message):
     ],
 )
 def test_what_a_verdict_comes_to(status, strict, report_only, passed, exit_ok):
-    value = {"passed": 0.1, "undecided": (0.2, 0.1, 0.4), "failed": 0.5}[status]
+    value = {"passed": 0.1, "uncertain": (0.2, 0.1, 0.4), "failed": 0.5}[status]
     gates = [parse_gate("kl_mean<=0.3"), parse_gate("kl_max<=1")]
     found = judge(
         comparison({"kl_mean": value, "kl_max": 0.5}, task="causal-lm"),
@@ -144,7 +144,7 @@ def test_what_a_verdict_comes_to(status, strict, report_only, passed, exit_ok):
         strict=strict,
         report_only=report_only,
     )
-    assert [verdict.status for verdict in found.verdicts] == [status, "passed"]
+    assert [verdict.outcome for verdict in found.verdicts] == [status, "passed"]
     assert (found.passed, found.exit_ok) == (passed, exit_ok)
     assert found.failed == (() if passed else found.verdicts[:1])
 
@@ -169,7 +169,7 @@ def test_what_a_verdict_comes_to(status, strict, report_only, passed, exit_ok):
                 ),
                 strict=True,
             ),
-            "3 gates: 1 passed, 1 undecided, 1 failed (strict: undecided fails)",
+            "3 gates: 1 passed, 2 failed (1 uncertain)",
             id="all",
         ),
     ],
@@ -265,10 +265,11 @@ def baseline(tmp_path):
         pytest.param(
             "top1_agreement=10%",
             {"top1_agreement": (0.82, 0.8, 0.84)},
-            "undecided",
-            "top1_agreement is 0.82: >= 0.81 is undecided, as its 95 % interval is 0.8 to 0.84"
+            "uncertain",
+            "top1_agreement is 0.82, which is >= 0.81, but uncertain:"
+            " its 95 % interval is 0.8 to 0.84"
             " (0.9 in the baseline, 10% worse at most)",
-            id="undecided",
+            id="uncertain",
         ),
         pytest.param("kl_max=0", {"kl_max": 0.5}, "passed", None, id="better"),
         pytest.param(
@@ -285,7 +286,7 @@ def test_regressions(baseline, regression, metrics, status, message):
     regressions = [parse_regression(regression)]
     now = comparison(metrics, task="causal-lm")
     (verdict,) = judge(now, (), baseline=baseline, regressions=regressions).verdicts
-    assert (verdict.status, verdict.origin) == (status, "baseline")
+    assert (verdict.outcome, verdict.origin) == (status, "baseline")
     assert message is None or verdict.message == message
 
 
