@@ -27,6 +27,7 @@ from quantcli.gates import (
 )
 from quantcli.recipe import Recipe, load_recipe
 from quantcli.recipe.conditions import NAMED
+from quantcli.recipe.tables import Compare, GateOptions
 from quantcli.reports import Report
 from quantcli.samples import SampleOptions
 
@@ -118,11 +119,17 @@ def compare(
 
     Both are Hub names, folders or frozen directories. `samples` holds keys of a recipe's
     `[compare]` table (`task`, `text`, `image`, `audio`, `data`, `samples`, `max_tokens`, `seed`),
-    `gates` those of `[gates]`; `options` are the others of `make_compare_request`. A gate that
-    fails raises nothing: `report.passed` tells. Raises `UsageError`, `ModelError`, `MachineError`.
+    `gates` those of `[gates]`, `report_only`, `baseline` (a file) and `max_regression` (a list such
+    as `["kl_mean=5%"]`); both are checked as in a recipe. `options` are the others of
+    `make_compare_request`. A gate that fails raises nothing: `report.passed` tells. Raises `UsageError`, `ModelError`, `MachineError`.
     """
     request = make_compare_request(
-        original, quantized, recipe=recipe, samples=samples, gates=gates, **options
+        original,
+        quantized,
+        recipe=recipe,
+        samples=Compare.check(samples or {}, origin="samples"),
+        gates=GateOptions.check(gates or {}, origin="gates"),
+        **options,
     )
     return compare_request(request)
 

@@ -104,7 +104,9 @@ Gate = Annotated[
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Also fail if a limit lies inside the 95 % interval (uncertain)."),
+    typer.Option(
+        "--strict", help="Fail uncertain gates too: the limit lies inside the 95 % interval."
+    ),
 ]
 ReportOnly = Annotated[bool, typer.Option("--report-only", help="Never fail because of a gate.")]
 Baseline = Annotated[
