@@ -56,6 +56,9 @@ MaxTokens = Annotated[
         "--max-tokens", metavar="N", min=1, help="Tokens written after each prompt. [default: 32]"
     ),
 ]
+NoGenerate = Annotated[
+    bool, typer.Option("--no-generate", help="Do not continue the samples: faster.")
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random. [default: 0]"),
@@ -97,6 +100,18 @@ MaxLatencyRatio = Annotated[
 MinCoverage = Annotated[
     float | None,
     typer.Option("--min-coverage", metavar="X", help="Least share of quantized weights, 0 to 1."),
+]
+MinExercised = Annotated[
+    float | None,
+    typer.Option(
+        "--min-exercised",
+        metavar="X",
+        help="Least share of the quantized weights that the samples reach, 0 to 1.",
+    ),
+]
+OriginalRevision = Annotated[
+    str | None,
+    typer.Option("--revision", metavar="REV", help="Branch, tag or commit of the original."),
 ]
 Gate = Annotated[
     list[str] | None,

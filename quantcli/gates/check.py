@@ -21,9 +21,9 @@ def check_gates(gates: Iterable[Gate], task: str, *, coverage_known: bool) -> No
     """
     for gate in gates:
         metric = _find(gate.metric, task, gate.origin)
-        if metric.name == "coverage" and not coverage_known:
+        if metric.name in ("coverage", "exercised") and not coverage_known:
             raise UsageError(
-                f"{gate.origin}: coverage is known of frozen directories only",
+                f"{gate.origin}: {metric.name} is known of frozen directories only",
                 hint="leave out the gate, or quantize with quantcli",
             )
         try:

@@ -115,6 +115,12 @@ ALWAYS = (
         better="higher",
         greatest=1.0,
     ),
+    Metric(
+        name="exercised",
+        what="share of the quantized weights that a forward pass reached",
+        better="higher",
+        greatest=1.0,
+    ),
     Metric(name="peak_rss_original", what="peak resident memory, original", unit="bytes"),
     Metric(name="peak_rss_quantized", what="peak resident memory, quantized", unit="bytes"),
     Metric(name="latency_original", what="forward pass, median, original", unit="ms"),

@@ -53,6 +53,7 @@ class Compare(Table):
     data: Text | None = None
     samples: Count | None = None
     max_tokens: Count | None = None
+    generate: Switch = True
     seed: Seed | None = None
 
     def beside(self, folder: Path) -> Self:
@@ -94,6 +95,7 @@ class Gates(Table):
     max_size_ratio: Limit | None = None
     max_latency_ratio: Limit | None = None
     min_coverage: Limit | None = None
+    min_exercised: Limit | None = None
     gate: tuple[Condition, ...] = ()
     strict: Switch = False
 

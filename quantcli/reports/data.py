@@ -59,6 +59,8 @@ def to_json(report: Report) -> dict[str, Any]:
         "report_only": judgement.report_only,
         "intervals": _intervals(comparison),
         "nonfinite": dict(comparison.nonfinite),
+        "lost": comparison.lost,
+        "unreached": list(comparison.unreached),
         "generated": [asdict(text) | {"same": text.same} for text in comparison.generated],
         "baseline": _baseline(report),
         "notices": list(comparison.notices),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quantcli.comparison import Comparison, Measurement
+from quantcli.comparison import Comparison, Measurement, group_names
 from quantcli.metrics import family, find_metric, metrics_of
 from quantcli.reports.data import Report
 from quantcli.reports.format import show, show_apart, show_change, show_interval
@@ -13,6 +13,8 @@ GATE_COLUMNS = ("gate", "limit", "value", "95 % interval", "verdict")
 METRIC_COLUMNS = ("metric", "value", "95 % interval", "what it is")
 SIDE_COLUMNS = ("of each", "original", "quantized", "ratio")
 CHANGE_COLUMNS = ("metric", "baseline", "now", "change")
+UNREACHED_COLUMNS = ("module", "count")
+UNREACHED_TITLE = "Quantized modules that no sample reached"
 
 _RATIOS = {"bytes": "size_ratio", "latency": "latency_ratio", "perplexity": "perplexity_ratio"}
 """A metric of both sides -> their ratio."""
@@ -78,6 +80,12 @@ def change_rows(report: Report) -> list[tuple[str, ...]]:
         for name in _ordered(report.comparison)
         if name in changes and _better(name) != "neither"
     ]
+
+
+def unreached_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the quantized modules that no sample reached, and how many share a pattern."""
+    groups = group_names(comparison.unreached)
+    return [(pattern, str(count)) for pattern, count in groups.items()]
 
 
 def _ordered(comparison: Comparison) -> list[str]:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from quantcli.gates import Judgement, Verdict
 from quantcli.reports.data import Report
+from quantcli.reports.rows import UNREACHED_TITLE, unreached_rows
 
 _TITLE = "quantcli compare"
 
 
 def annotate(report: Report) -> list[str]:
-    """Return an error for each gate that failed, and a warning for each that is uncertain.
+    """Return an error for each gate that failed, a warning for each that is uncertain.
 
-    A notice with the summary follows where all passed. Where failures are reported only, they are
+    Quantized modules that no sample reached are a warning. A notice with the summary follows where all passed. Where failures are reported only, they are
     warnings.
     """
     judgement = report.judgement
     lines = [line for verdict in judgement.verdicts for line in _of_gate(verdict, judgement)]
+    unreached = ", ".join(name for name, _ in unreached_rows(report.comparison))
+    if unreached:
+        lines.append(
+            _command("warning", f"{_TITLE}: not exercised", f"{UNREACHED_TITLE}: {unreached}")
+        )
     if judgement.passed:
         lines.append(_command("notice", _TITLE, judgement.summary))
     return lines
