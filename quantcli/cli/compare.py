@@ -157,9 +157,10 @@ def _say_what_runs(prepared: Prepared) -> None:
     """Say what both models are going to do, where they generate text: that takes a while."""
     continued = sum(feed.generate for feed in prepared.feeds)
     if continued:
+        count = len(prepared.feeds)
         tell(
-            f"comparing as {prepared.task}: {len(prepared.feeds)} samples through both models, "
-            f"{continued} of them continued for up to {prepared.question.max_tokens} tokens"
+            f"comparing as {prepared.task}: {count} sample{'s' if count > 1 else ''} through both "
+            f"models, {continued} continued for up to {prepared.question.max_tokens} tokens"
         )
 
 
@@ -221,8 +222,14 @@ def _one_line(report: Report) -> str:
     """Return the verdict, or without gates the metrics that compare both models."""
     if report.judgement.verdicts:
         return report.judgement.summary
+    from quantcli.metrics import ALWAYS
     from quantcli.reports.rows import metric_rows
 
-    values = [f"{name} {value}" for name, value, *_ in metric_rows(report.comparison)[:HEADLINE]]
+    general = {metric.name for metric in ALWAYS}
+    found = [
+        f"{name} {value}"
+        for name, value, *_ in metric_rows(report.comparison)
+        if name not in general
+    ]
     ratio = report.comparison.metrics["size_ratio"]
-    return ", ".join([*values, f"size_ratio {ratio.value:.3f}"])
+    return ", ".join([*found[:HEADLINE], f"size_ratio {ratio.value:.3f}"])

@@ -137,9 +137,8 @@ class _Loaded:
 
 
 def _one_of_each(feeds: tuple[Feed, ...]) -> list[tuple[int, Feed]]:
-    return list(
-        {feed.output: (index, feed) for index, feed in reversed([*enumerate(feeds)])}.values()
-    )
+    found = {feed.output: (index, feed) for index, feed in reversed([*enumerate(feeds)])}
+    return list(found.values())
 
 
 def _seconds_left(prepared: Prepared, clock: Clock, first: float) -> float:

@@ -10,10 +10,10 @@ _TITLE = "quantcli compare"
 
 
 def annotate(report: Report) -> list[str]:
-    """Return an error for each gate that failed, a warning for each that is uncertain.
+    """Return the commands for a report.
 
-    Quantized modules that no sample reached are a warning. A notice with the summary follows where all passed. Where failures are reported only, they are
-    warnings.
+    An error for each gate that failed (a warning if failures are only reported), a warning for each
+    that is uncertain and for modules that no sample reached, and a notice if all gates passed.
     """
     judgement = report.judgement
     lines = [line for verdict in judgement.verdicts for line in _of_gate(verdict, judgement)]

@@ -83,7 +83,11 @@ def test_a_narrow_terminal_leaves_out_no_number(compare, pair, monkeypatch):
 def test_generated_texts_are_shown(compare, gpt):
     ran = compare(*gpt, "--text", "The [bold]small[/bold] cat\nwent", samples=None)
     assert ran.code == 0
-    assert re.fullmatch(r"comparing: 2 of 2 samples, \d+ s\n", ran.err)
+    before, progress = ran.err.splitlines()
+    assert before == (
+        "comparing as causal-lm: 1 sample through both models, 1 continued for up to 32 tokens"
+    )
+    assert re.fullmatch(r"comparing: 2 of 2 samples, \d+ s", progress)
     assert "generated texts: " in ran.out
     assert "The [bold]small[/bold] cat went" in ran.out
     assert {"kl_mean", "perplexity_ratio", "perplexity", "tokens_per_second"} <= rows(
@@ -116,7 +120,6 @@ def test_json(compare, pair, gates):
 @pytest.mark.parametrize(
     ("gates", "code", "out"),
     [
-        pytest.param([], 0, "no gates\n", id="no gates"),
         pytest.param(["--min-cosine", "0.9"], 0, "1 gate: 1 passed\n", id="passed"),
         pytest.param(NEVER, 1, "2 gates: 2 failed\n", id="failed"),
     ],
@@ -125,6 +128,49 @@ def test_quiet_is_one_line(compare, pair, gates, code, out):
     ran = compare(*pair, *gates, "--quiet")
     assert (ran.code, ran.out) == (code, out)
     assert len(ran.told("error")) == len(ran.err.splitlines()) == (2 if code else 0)
+
+
+def test_quiet_without_gates_is_one_line_of_metrics(compare, pair):
+    ran = compare(*pair, "--quiet")
+    assert (ran.code, ran.err) == (0, "")
+    assert re.fullmatch(
+        r"cosine_text [\d.]+, cosine_text_min [\d.]+, spearman_text [\d.]+, size_ratio 0\.306\n",
+        ran.out,
+    )
+
+
+def test_a_long_comparison_says_so(compare, gpt, monkeypatch):
+    monkeypatch.setattr("quantcli.cli.compare.LONG", 0.0)
+    told = compare(*gpt).err.splitlines()
+    assert re.fullmatch(
+        r"about \d+ s to go; fewer --samples or --max-tokens, or --no-generate, take less", told[1]
+    )
+    assert "to go" not in compare(*gpt, "--quiet").err
+
+
+def test_no_sample_is_continued_without_generate(compare, gpt):
+    ran = compare(*gpt, "--no-generate", "--json")
+    found = ran.json()
+    assert found["generated"] == []
+    assert "kl_mean" in found["metrics"]
+    assert not [name for name in found["metrics"] if name.startswith(("generation", "tokens_per"))]
+    assert "continued" not in ran.err
+
+
+def test_swapped_models_are_refused(compare, pair):
+    original, frozen = pair
+    ran = compare(frozen, original)
+    assert ran.code == 2
+    assert ran.told("error") == [
+        f"{frozen} is a frozen directory, and {original} is not: the original model comes first"
+    ]
+    assert ran.told("hint") == [f"quantcli compare {original} {frozen}"]
+
+
+def test_a_gate_on_what_the_samples_reach(compare, pair):
+    ran = compare(*pair, "--min-exercised", "1")
+    assert ran.code == 0
+    assert rows(ran.out)["exercised >= 1"] == ["1", "passed"]
 
 
 def test_the_libraries_say_nothing(gpt, tmp_path):
