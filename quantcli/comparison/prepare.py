@@ -131,7 +131,7 @@ def _notices(kit: Kit, family: Family, *, synthetic: bool) -> list[str]:
     if kit.truncated:
         names = ", ".join(kit.truncated[:3])
         more = f" and {len(kit.truncated) - 3} more" if len(kit.truncated) > 3 else ""
-        notices.append(f"longer than the model takes, and cut: {names}{more}")
+        notices.append(f"too long for the model and truncated: {names}{more}")
     left_out = family.pooling.left_out if isinstance(family, Embedding) else ()
     if left_out:
         notices.append(f"modules after pooling are not run: {', '.join(left_out)}")

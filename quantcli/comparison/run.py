@@ -158,8 +158,8 @@ def _check_shapes(prepared: Prepared, original: Outputs, quantized: Outputs) -> 
         found = quantized.get(name)
         if name != "generated" and (found is None or found.shape != tensor.shape):
             raise ModelError(
-                f"{prepared.original.summary.model} and {prepared.quantized.summary.model} give "
-                f"{name} of different shape",
+                f"{prepared.original.summary.model} and {prepared.quantized.summary.model} return "
+                f"{name} with different shapes",
                 hint="compare a model with its own quantized version",
             )
 

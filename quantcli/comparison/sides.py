@@ -110,14 +110,14 @@ def check_pair(original: Side, quantized: Side) -> None:
     names = f"{original.summary.model} and {quantized.summary.model}"
     if original.architecture != quantized.architecture:
         raise ModelError(
-            f"{names} are of different architecture: "
+            f"{names} have different architectures: "
             f"{original.architecture} and {quantized.architecture}",
             hint="compare a model with its own quantized version",
         )
     if original.parameters != quantized.parameters:
         raise ModelError(
-            f"{names} are both {original.architecture}, but of different size: "
-            f"{original.parameters:,} and {quantized.parameters:,} parameters",
+            f"{names} have different sizes: {original.parameters:,} and "
+            f"{quantized.parameters:,} parameters, both {original.architecture}",
             hint="compare a model with its own quantized version",
         )
 

@@ -73,7 +73,7 @@ def _of_outputs(comparison: Comparison) -> Iterator[Verdict]:
                 limit=0.0,
                 value=float(count),
                 status="failed",
-                message=f"the output {output} held NaN or infinite values"
+                message=f"the output {output} has NaN or infinite values"
                 f" in {count} of {comparison.samples} samples",
                 origin="always",
             )
@@ -115,12 +115,12 @@ def _message(
 ) -> str:
     limit = f"{gate.operator} {gate.limit:.12g}"
     if measured is None:
-        return f"{name} was not measured, and must be {limit}"
+        return f"{name} was not measured, but must be {limit}"
     if math.isnan(measured.value):
-        return f"{name} is not a number, and must be {limit}"
+        return f"{name} is not a number, but must be {limit}"
     value = f"{name} is {_unlike(gate.limit, measured.value)}"
     if status == "failed":
-        return f"{value}, and must be {limit}"
+        return f"{value}, but must be {limit}"
     if not uncertain:
         return f"{value}, which is {limit}"
     assert measured.low is not None

@@ -32,7 +32,7 @@ _NUMBERS = {"limit", "value", "95 % interval", "original", "quantized", "ratio",
 _NUMBERS |= {"change", "count"}
 """Columns that are set flush right."""
 
-_CODE = {"gate", "metric", "module", "of each", "limit"}
+_CODE = {"gate", "metric", "module", "limit"}
 """Columns that are set as code."""
 
 
@@ -65,7 +65,7 @@ def _code(text: str) -> str:
 
 def _verdict(judgement: Judgement) -> str:
     if not judgement.verdicts:
-        return "**No gates**: nothing was asked of this comparison."
+        return "**No gates** were set."
     word = "Passed" if judgement.passed else "Failed"
     note = ", reported only" if judgement.report_only and not judgement.passed else ""
     return f"**{word}**{note}: {judgement.summary}."

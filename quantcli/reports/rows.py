@@ -11,7 +11,7 @@ from quantcli.reports.format import show, show_apart, show_change, show_interval
 
 GATE_COLUMNS = ("gate", "limit", "value", "95 % interval", "verdict")
 METRIC_COLUMNS = ("metric", "value", "95 % interval", "what it is")
-SIDE_COLUMNS = ("of each", "original", "quantized", "ratio")
+SIDE_COLUMNS = ("metric", "original", "quantized", "ratio")
 CHANGE_COLUMNS = ("metric", "baseline", "now", "change")
 UNREACHED_COLUMNS = ("module", "count")
 UNREACHED_TITLE = "Quantized modules that no sample reached"

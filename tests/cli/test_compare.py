@@ -205,7 +205,7 @@ def test_every_gate_that_fails_is_named(compare, pair):
     assert ran.code == 1
     said = [line.partition(" is ")[0] for line in ran.told("error")]
     assert said == [f"gate failed: {name}" for name in ("size_ratio", "coverage", "cosine_text")]
-    assert ran.told("error")[0].endswith(", and must be <= 0.1 (--max-size-ratio)")
+    assert ran.told("error")[0].endswith(", but must be <= 0.1 (--max-size-ratio)")
 
 
 def test_report_only_never_fails(compare, pair):
@@ -250,7 +250,7 @@ def test_an_output_that_is_not_finite(compare, tiny_model, tmp_path, kind, tenso
     copy = broken(folder, tmp_path / "broken", tensor)
     ran = compare(folder, copy, "--max-size-ratio", "1", "--json", "--junit", "report.xml")
     assert ran.code == 1
-    message = f"the output {output} held NaN or infinite values in 3 of 3 samples"
+    message = f"the output {output} has NaN or infinite values in 3 of 3 samples"
     assert ran.told("error") == [f"gate failed: {message}"]
     found = ran.json()
     assert found["nonfinite"] == {output: 3}
@@ -321,7 +321,7 @@ def test_in_github_actions(compare, pair, tmp_path, monkeypatch):
 
 def test_a_sample_that_is_cut_is_told(compare, gpt):
     ran = compare(*gpt, "--text", "the cat " * 500, "--max-tokens", "1", samples=None)
-    assert ran.told("warning") == ["longer than the model takes, and cut: --text 1"]
+    assert ran.told("warning") == ["too long for the model and truncated: --text 1"]
     assert ran.code == 0
 
 

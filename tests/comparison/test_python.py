@@ -42,7 +42,7 @@ def test_baselines_and_regressions(pair, tmp_path):
     assert path.stat().st_size < 8000
     gates = {"baseline": path, "max_regression": ["cosine_text=1%", "size_ratio=0"]}
     assert quantcli.compare(*pair, samples=FEW, gates=gates).passed
-    with pytest.raises(quantcli.UsageError, match="was made with other samples"):
+    with pytest.raises(quantcli.UsageError, match="was made with different samples"):
         quantcli.compare(*pair, samples={**FEW, "seed": 3}, gates=gates)
 
 

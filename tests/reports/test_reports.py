@@ -92,8 +92,8 @@ Compared as seq2seq-lm on 100 samples.
 | metric | value | 95 % interval | what it is |
 | --- | ---: | ---: | --- |
 | `kl_mean` | 0.0123 | 0.0101 to 0.0145 | KL(original \|\| quantized), mean, nat |
-| `kl_max` | 0.500 |  | KL(original \|\| quantized), greatest, nat |
-| `top1_agreement` | 0.9850 | 0.9700 to 0.9950 | how often both sides choose the same |
+| `kl_max` | 0.500 |  | KL(original \|\| quantized), maximum, nat |
+| `top1_agreement` | 0.9850 | 0.9700 to 0.9950 | how often both models have the same top choice |
 {RATIO}
 | `tokens_per_second_original` | 101.2 |  | tokens generated a second, original |
 | `size_ratio` | 0.412 |  | bytes, quantized over original |
@@ -101,7 +101,7 @@ Compared as seq2seq-lm on 100 samples.
 
 ## Original and quantized
 
-| of each | original | quantized | ratio |
+| metric | original | quantized | ratio |
 | --- | ---: | ---: | ---: |
 | `perplexity` | 12.346 ± 0.410 | 12.500 ± 0.420 | 1.01000 |
 | `bytes` | 307.845 MB | 126.800 MB | 0.412 |
@@ -136,7 +136,7 @@ def test_markdown(whole):
 
 NOTHING = """# name-int8 against org/name
 
-**No gates**: nothing was asked of this comparison.
+**No gates** were set.
 
 Compared as text-embedding on 1 sample, synthetic.
 
@@ -144,8 +144,8 @@ Compared as text-embedding on 1 sample, synthetic.
 
 | metric | value | 95 % interval | what it is |
 | --- | ---: | ---: | --- |
-| `cosine_text` | 1.000000 |  | cosine of the outputs, mean over samples |
-| `cosine_text_min` | NaN |  | least cosine of a sample's output |
+| `cosine_text` | 1.000000 |  | mean cosine over samples |
+| `cosine_text_min` | NaN |  | minimum cosine over samples |
 
 quantcli 0.1.0, torch 2.13.0, samples 0123456789ab, seed 0, 12.3 s
 """
@@ -338,7 +338,7 @@ def test_junit(whole):
     ]
     failure = suite.find("testcase/failure")
     assert failure.attrib == {
-        "message": "top1_agreement is 0.985, and must be >= 0.999 (--gate)",
+        "message": "top1_agreement is 0.985, but must be >= 0.999 (--gate)",
         "type": "failed",
     }
     assert failure.text == "limit: >= 0.999\nvalue: 0.985"
@@ -365,7 +365,7 @@ def test_junit_holds_no_character_that_xml_does_not():
 
 
 KL_MAX_FAILED = (
-    "title=quantcli compare%3A kl_max <= 0.1 failed::kl_max is 0.5, and must be <= 0.1 (--gate)"
+    "title=quantcli compare%3A kl_max <= 0.1 failed::kl_max is 0.5, but must be <= 0.1 (--gate)"
 )
 KL_MEAN_UNCERTAIN = (
     "title=quantcli compare%3A kl_mean <= 0.013 uncertain::kl_mean is 0.0123,"
@@ -426,5 +426,5 @@ def test_annotations_are_one_line_each():
     (line,) = annotate(report({}, nonfinite={"a:b,c%\r\n": 1}))
     assert line == (
         "::error title=quantcli compare%3A nonfinite_a%3Ab%2Cc%25%0D%0A <= 0 failed"
-        "::the output a:b,c%25%0D%0A held NaN or infinite values in 1 of 100 samples"
+        "::the output a:b,c%25%0D%0A has NaN or infinite values in 1 of 100 samples"
     )
