@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CASES ?= 3000
 SEED ?= 0
+SUITE ?= models
 
 .PHONY: demo test lint fuzz bench reproduce clean
 
@@ -20,7 +21,7 @@ lint: $(READY)  ## ruff and mypy
 	@$(BIN)/mypy
 
 fuzz: $(READY)  ## damaged models, thousands of them: a success or an error of our own
-	@$(BIN)/python tests/fuzz/run.py --cases $(CASES) --seed $(SEED)
+	@$(BIN)/python tests/fuzz/run.py --cases $(CASES) --seed $(SEED) --suite $(SUITE)
 
 bench: $(READY)  ## the README's table, measured here
 	@$(BIN)/python tests/bench.py

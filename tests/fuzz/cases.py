@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from fuzz.mutations import mutate
-from fuzz.steps import Record, run_steps
-from fuzz.targets import TARGETS
+from fuzz.steps import Record, compare_steps, run_steps
+from fuzz.targets import COMPARED, TARGETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,29 @@ class Result:
     record: Record = field(default_factory=Record)
 
 
-def make(seed: int, number: int, targets: Path, folder: Path) -> tuple[Case, Random]:
-    """Write the damaged copy of a case to `folder`; the generator goes on to its steps."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What is damaged, and what it is then given to."""
+
+    targets: tuple[str, ...]
+    steps: Callable[[Path, Path, Random, Callable[[str], None]], Record]
+
+
+SUITES = {
+    "models": Suite(targets=tuple(TARGETS), steps=run_steps),
+    "compare": Suite(targets=COMPARED, steps=compare_steps),
+}
+"""The kinds of cases, by name."""
+
+
+def make(
+    seed: int, number: int, targets: Path, folder: Path, names: Sequence[str] = tuple(TARGETS)
+) -> tuple[Case, Random]:
+    """Write the damaged copy of a case to `folder`; the generator goes on to its steps.
+
+    The targets, in folders under `targets`, take turns.
+    """
     rng = Random(f"{seed} {number}")
-    names = [*TARGETS]
     target = names[number % len(names)]
     shutil.copytree(targets / target, folder, copy_function=shutil.copyfile)
     damage = tuple(mutate(folder, rng))
@@ -44,7 +63,13 @@ def make(seed: int, number: int, targets: Path, folder: Path) -> tuple[Case, Ran
 
 
 def run(
-    seed: int, number: int, root: Path, on_case: Callable[[Case], None], say: Callable[[str], None]
+    seed: int,
+    number: int,
+    root: Path,
+    on_case: Callable[[Case], None],
+    say: Callable[[str], None],
+    *,
+    suite: str = "models",
 ) -> Result:
     """Make a case in `root`/case, and put it through every step there.
 
@@ -54,9 +79,10 @@ def run(
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     with contextlib.chdir(place):
-        case, rng = make(seed, number, root / "targets", Path("model"))
+        chosen = SUITES[suite]
+        case, rng = make(seed, number, root / "targets", Path("model"), chosen.targets)
         on_case(case)
-        record = run_steps(Path("model"), root / "targets" / case.target, rng, say)
+        record = chosen.steps(Path("model"), root / "targets" / case.target, rng, say)
     return Result(case=case, record=record)
 
 

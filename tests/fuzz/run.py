@@ -2,6 +2,7 @@
 
 python tests/fuzz/run.py --cases 3000 --seed 1
 python tests/fuzz/run.py --seed 1 --case 17
+python tests/fuzz/run.py --suite compare --cases 500
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
     from fuzz.cases import Result
     from fuzz.steps import Finding
 
-STEPS = ("size", "quantize", "reload", "verify", "load")
+STEPS = {
+    "models": ("size", "quantize", "reload", "verify", "load"),
+    "compare": ("compare",),
+}
+"""The steps of each suite."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,23 +44,24 @@ def main(arguments: list[str] | None = None) -> int:
         root = Path(name)
         os.environ["HF_HOME"] = str(root / "hub")
         results = list(_run(asked, root))
-    print(table(results))
+    print(table(results, STEPS[asked.suite]))
     distinct = by_key(results)
     for found in distinct.values():
-        print(f"\n{summary(found, asked.seed)}")
+        print(f"\n{summary(found, asked.seed, asked.suite)}")
     print(f"\n{len(results)} cases, {len(distinct)} distinct findings, seed {asked.seed}")
     return 1 if distinct else 0
 
 
 def _run(asked: argparse.Namespace, root: Path) -> Iterator[Result]:
-    from fuzz import targets
+    from fuzz import cases, targets
     from fuzz.worker import Limits, Worker
 
     (root / "targets").mkdir()
     targets.build(root / "targets")
     numbers: Iterable[int] = range(asked.cases) if asked.case is None else [asked.case]
     began = time.monotonic()
-    with Worker(root, asked.seed, Limits(seconds=asked.limit)) as worker:
+    act = partial(cases.run, suite=asked.suite)
+    with Worker(root, asked.seed, Limits(seconds=asked.limit), act) as worker:
         for number in numbers:
             if asked.seconds is not None and time.monotonic() - began > asked.seconds:
                 break
@@ -104,12 +111,13 @@ def by_key(results: Iterable[Result]) -> dict[tuple[str, str], Found]:
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
-def summary(found: Found, seed: int) -> str:
+def summary(found: Found, seed: int, suite: str = "models") -> str:
     """Tell of one group of findings, with the first of them whole."""
     result, finding = found[0]
     cases = list(dict.fromkeys(result.case.number for result, _ in found))
     steps = ", ".join(sorted({finding.step for _, finding in found}))
     again = f"python tests/fuzz/run.py --seed {seed} --case {result.case.number}"
+    again += "" if suite == "models" else f" --suite {suite}"
     return (
         f"{finding.kind} in {steps} at {finding.where or 'no line'}: {len(found)} times\n"
         f"  of {result.case.target}: {'; '.join(result.case.damage)}\n"
@@ -118,7 +126,7 @@ def summary(found: Found, seed: int) -> str:
     )
 
 
-def table(results: Iterable[Result]) -> str:
+def table(results: Iterable[Result], steps: Iterable[str]) -> str:
     """Count what became of the steps of each target: done, refused, a finding."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for result in results:
@@ -127,7 +135,7 @@ def table(results: Iterable[Result]) -> str:
         row["findings"] += len(result.record.findings)
         for step, outcome in result.record.outcomes.items():
             row[f"{step} {outcome if outcome == 'ok' else outcome.partition(':')[0]}"] += 1
-    heads = ["cases", *(f"{step} {end}" for step in STEPS for end in ("ok", "refused")), "findings"]
+    heads = ["cases", *(f"{step} {end}" for step in steps for end in ("ok", "refused")), "findings"]
     widths = [max(len(head), 5) for head in heads]
     first = max([len(name) for name in counts] + [6])
     lines = [
@@ -145,6 +153,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="what decides the damage (default: 0)")
     parser.add_argument("--seconds", type=float, help="stop after so many seconds")
     parser.add_argument("--case", type=int, help="run this one only, and tell all about it")
+    parser.add_argument("--suite", choices=STEPS, default="models", help="what is run")
     parser.add_argument("--limit", type=float, default=20, help="seconds of a case (default: 20)")
     keep = Path(tempfile.gettempdir()) / "quantcli-fuzz"
     parser.add_argument("--keep", type=Path, default=keep, help=f"for findings (default: {keep})")

@@ -68,6 +68,8 @@ def run_steps(folder: Path, pristine: Path, rng: Random, say: Say) -> Record:
     sized = _attempt(record, "size", say, lambda: quantcli.size(folder, weights=[weights]))
     _quantize(record, folder, weights, sized, say)
     problems = _attempt(record, "verify", say, lambda: verify(folder))
+    if problems:
+        record.outcomes["verify"] = f"refused: {problems[0]}"
     _check_verified(record, problems, folder, pristine)
     model = _attempt(record, "load", say, lambda: quantcli.load(folder))
     if model is not None:
@@ -76,6 +78,23 @@ def run_steps(folder: Path, pristine: Path, rng: Random, say: Say) -> Record:
         record.note("all", "SourceChanged", str(set(before.items()) ^ set(_files(folder).items())))
     if Path(EXECUTED).exists():
         record.note("all", "CodeWasRun")
+    return record
+
+
+def compare_steps(folder: Path, pristine: Path, rng: Random, say: Say) -> Record:
+    """Compare a damaged folder with the other side of its pair, which lies beside `pristine`."""
+    del rng
+    record = Record()
+    before = _files(folder)
+    name = pristine.name.removesuffix("-int8")
+    pair = [pristine.with_name(name), pristine.with_name(f"{name}-int8")]
+    pair[pair.index(pristine)] = folder
+    few = {"samples": 2, "max_tokens": 3}
+    _attempt(record, "compare", say, lambda: quantcli.compare(*pair, samples=few))
+    if _files(folder) != before:
+        record.note("compare", "SourceChanged")
+    if Path(EXECUTED).exists():
+        record.note("compare", "CodeWasRun")
     return record
 
 

@@ -92,13 +92,57 @@ TARGETS: dict[str, Callable[[Path], None]] = {
 """Every target -> what writes it. A frozen one is made of one before it."""
 
 
+def words(folder: Path) -> None:
+    """A model that writes, with what says how."""
+    tiny.save("llama-tied", folder)
+    save_tokenizer(folder)
+
+
+def pictures(folder: Path) -> None:
+    """A model of texts and images, with what prepares both."""
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    tiny.save("clip", folder)
+    save_tokenizer(folder)
+    side = {"height": 28, "width": 28}
+    CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size=side).save_pretrained(folder)
+
+
+def labels(folder: Path) -> None:
+    """A classifier of images, with what prepares them."""
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    tiny.save("vit", folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+
+
+def speech(folder: Path) -> None:
+    """A model that hears, with what prepares sound."""
+    from transformers import WhisperFeatureExtractor
+
+    tiny.save("whisper", folder)
+    save_tokenizer(folder)
+    WhisperFeatureExtractor(feature_size=16, hop_length=250, chunk_length=1).save_pretrained(folder)
+
+
+PAIRS: dict[str, Callable[[Path], None]] = {
+    make.__name__: make for make in (sentences, words, pictures, labels, speech)
+}
+"""What is compared with itself frozen, in a folder called `<name>-int8` -> what writes it."""
+
+COMPARED = tuple(name for pair in PAIRS for name in (pair, f"{pair}-int8"))
+"""Targets of a comparison: either side of a pair."""
+
+
 def build(root: Path) -> None:
     """Write every target into a folder of its name under `root`."""
     # By relative names, since manifests and model cards hold them: a seed damages the same bytes
     # wherever the folder lies.
     with contextlib.chdir(root):
-        for name, make in TARGETS.items():
+        for name, make in {**TARGETS, **PAIRS}.items():
             make(Path(name))
+        for name in PAIRS:
+            _freeze(name, Path(f"{name}-int8"), "int8")
 
 
 def save_tokenizer(folder: Path) -> None:

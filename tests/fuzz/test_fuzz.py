@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_damaged_models_end_in_a_success_or_in_an_error_of_our_own(root):
     ]
     told = "\n\n".join(run.summary(found, SEED) for found in run.by_key(unknown).values())
     assert not unknown, told
-    for step in run.STEPS:
+    for step in run.STEPS["models"]:
         ends = [result.record.outcomes.get(step, "").partition(":")[0] for result in results]
         assert ends.count("ok") > 5, step
         assert ends.count("refused") > 5 or step == "reload", step
@@ -85,12 +86,11 @@ def put_through(root, tmp_path, monkeypatch):
     """Run all steps on a target that a test damages; return what was found, by kind."""
     monkeypatch.chdir(tmp_path)
 
-    def run_steps(target, damage=lambda _: None):
-        cases.shutil.copytree(root / "targets" / target, "model")
+    def run_steps(target, damage=lambda _: None, suite="models"):
+        shutil.copytree(root / "targets" / target, "model")
         damage(Path("model"))
-        record = steps.run_steps(
-            Path("model"), root / "targets" / target, Random(0), lambda _: None
-        )
+        act = cases.SUITES[suite].steps
+        record = act(Path("model"), root / "targets" / target, Random(0), lambda _: None)
         return {finding.kind: finding for finding in record.findings}, record.outcomes
 
     return run_steps
@@ -106,6 +106,11 @@ def test_what_is_sound_passes(put_through, target):
         else ("size", "quantize", "reload")
     )
     assert [outcomes[step] for step in mine] == ["ok"] * 3
+
+
+@pytest.mark.parametrize("target", targets.COMPARED)
+def test_what_is_sound_compares(put_through, target):
+    assert put_through(target, suite="compare") == ({}, {"compare": "ok"})
 
 
 def change_weights(change):
@@ -232,7 +237,11 @@ def test_findings_are_told_with_the_way_to_see_them_again():
     told = run.summary(found, seed=5)
     assert told.startswith("KeyError in load at quantcli/a.py:3 f: 2 times\n")
     assert "python tests/fuzz/run.py --seed 5 --case 17" in told
-    assert run.table(results).splitlines()[1].split()[:3] == ["single", "2", "2"]
+    assert run.table(results, run.STEPS["models"]).splitlines()[1].split()[:3] == [
+        "single",
+        "2",
+        "2",
+    ]
 
 
 def test_the_command_runs_one_case_again(tmp_path, monkeypatch, capsys):
