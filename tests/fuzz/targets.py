@@ -38,7 +38,7 @@ def experts(folder: Path) -> None:
 
 
 def pickled(folder: Path) -> None:
-    _save_bin("gpt2", folder, shards=1)
+    _save_bin("llama-tied", folder, shards=1)
 
 
 def pickled_shards(folder: Path) -> None:
