@@ -225,7 +225,6 @@ CHANGES: dict[str, Change] = {
         *(lengthen, nest, rename, swap, add, replace),
     )
 }
-"""Every way to damage a parsed document, by name."""
 
 
 def spoil_text(rng: Random, content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from fuzz import documents, weights
+from fuzz import archives, documents, weights
 from fuzz.documents import NoPlaceError
 
 JSON: dict[str, weights.Mutator] = {
@@ -28,7 +28,7 @@ def mutators_of(path: Path) -> dict[str, weights.Mutator]:
     if path.suffix == ".safetensors":
         return weights.ANY | weights.SAFETENSORS
     if path.suffix == ".bin":
-        return weights.ANY | weights.TORCH
+        return weights.ANY | archives.TORCH
     return weights.ANY
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from fuzz.archives import EXECUTED
 from fuzz.documents import NoPlaceError
-from fuzz.weights import EXECUTED, split
+from fuzz.weights import split
 
 import quantcli
 from quantcli.errors import QuantcliError

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 import torch
-from fuzz import documents, mutations, weights
+from fuzz import archives, documents, mutations, weights
 from fuzz.documents import NoPlaceError
 from fuzz.weights import Tensor
 
@@ -119,7 +119,7 @@ def test_a_folder_is_always_damaged_and_in_every_way(folder, tmp_path):
         assert contents(copy) != before or len(lines) > 1, lines
         seen |= {line.partition(": ")[2] for line in lines}
     every = {*mutations.JSON, *mutations.REARRANGEMENTS}
-    assert seen == every | {*weights.ANY, *weights.SAFETENSORS, *weights.TORCH}
+    assert seen == every | {*weights.ANY, *weights.SAFETENSORS, *archives.TORCH}
 
 
 def test_equal_keys_and_numbers_that_json_cannot_write_are_written():
@@ -134,8 +134,8 @@ def test_equal_keys_and_numbers_that_json_cannot_write_are_written():
 @pytest.mark.parametrize("content", [archive(), b""], ids=["archive", "legacy"])
 def test_code_in_a_pickle_would_run_if_it_were_let(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
-    evil = weights.run_code(Random(3), content)
+    evil = archives.run_code(Random(3), content)
     assert evil.startswith(content[:2])
     with contextlib.suppress(RuntimeError):  # what it is, is known only after it has run
         torch.load(io.BytesIO(evil), weights_only=False)
-    assert (tmp_path / weights.EXECUTED).exists()
+    assert (tmp_path / archives.EXECUTED).exists()
