@@ -99,7 +99,7 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
             id="braces",
         ),
         pytest.param(
-            "weights = 8", "weights: must be text in quotes, not a whole number", None, id="int"
+            "weights = 3", "weights: must be text in quotes, not a whole number", None, id="int"
         ),
         pytest.param(
             "weights = 8.5",
@@ -538,3 +538,45 @@ def test_recipes_are_frozen_and_hashable():
     with pytest.raises(ValueError, match="frozen"):
         MIXED.weights = "int4"
     assert hash(Recipe.parse(MIXED.to_dict())) == hash(MIXED)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "name"),
+    [
+        ('"INT8"', "int8"),
+        ('"qint8"', "int8"),
+        ('"8-bit"', "int8"),
+        ("8", "int8"),
+        ("4", "int4"),
+        ('"qfloat8_e4m3fn"', "float8"),
+        ('"fp8"', "float8"),
+        ('"E4M3"', "float8"),
+        ('"e5m2"', "float8_e5m2"),
+        ('"fp16"', "float16"),
+        ('"half"', "float16"),
+        ('"torch.bfloat16"', "bfloat16"),
+    ],
+)
+def test_dtypes_have_many_spellings_and_one_name(tmp_path, spelt, name):
+    assert recipe_of(tmp_path, f"weights = {spelt}").weights == name
+
+
+def test_spellings_in_rules_and_rest(tmp_path):
+    text = 'weights = "INT4"\nrest = "bf16"\n[[rules]]\nmatch = "*"\nweights = "qint8"'
+    recipe = recipe_of(tmp_path, text)
+    assert (recipe.weights, recipe.rest, recipe.rules[0].weights) == ("int4", "bfloat16", "int8")
+    assert "qint8" not in recipe.to_json()
+
+
+def test_dtypes_of_torch_and_quanto(tmp_path):
+    import torch
+    from optimum.quanto import qfloat8, qint4
+
+    found = [Recipe.parse({"weights": w}).weights for w in (torch.float16, qint4, qfloat8, 8)]
+    assert found == ["float16", "int4", "float8", "int8"]
+    assert Recipe.parse({"weights": "int4"}).override(weights=8).weights == "int8"
+
+
+def recipe_of(folder, text):
+    (folder / "mine.toml").write_text(text)
+    return load_recipe(str(folder / "mine.toml"))

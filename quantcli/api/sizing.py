@@ -53,7 +53,7 @@ def size(
     `weights` are the dtypes asked for, by default all. `options` are those of `make_request`. A
     frozen directory tells what is in it.
     """
-    weights = [parse_weights(name) for name in dict.fromkeys(weights)]
+    weights = list(dict.fromkeys(map(parse_weights, weights)))
     if model is not None and is_frozen(model):
         return _frozen_footprint(model, weights)
     request = make_request(model, **options)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantcli.dtypes import WEIGHTS, parse_weights
+from quantcli.dtypes import WEIGHTS, canonical, parse_weights
 from quantcli.errors import UsageError, did_you_mean
 
 RESTS = ("keep", "float16", "bfloat16")
@@ -31,7 +31,7 @@ def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | Non
 
 
 def _rest(value: str | None) -> str | None:
-    return _choice("--rest", RESTS, value)
+    return _choice("--rest", RESTS, canonical(value))
 
 
 def _optimizer(value: str | None) -> str | None:

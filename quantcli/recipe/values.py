@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, StrictBool, StrictFloat, StrictInt, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictFloat, StrictInt, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS
+from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS, canonical
 from quantcli.errors import did_you_mean
 from quantcli.metrics import TASKS
 
@@ -92,10 +92,10 @@ def _seed(value: int) -> int:
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-Weights = Annotated[str, AfterValidator(_weights)]
-RuledWeights = Annotated[str, AfterValidator(_ruled_weights)]
-Embeddings = Annotated[str, AfterValidator(_embeddings)]
-Rest = Annotated[str, AfterValidator(_rest)]
+Weights = Annotated[str, BeforeValidator(canonical), AfterValidator(_weights)]
+RuledWeights = Annotated[str, BeforeValidator(canonical), AfterValidator(_ruled_weights)]
+Embeddings = Annotated[str, BeforeValidator(canonical), AfterValidator(_embeddings)]
+Rest = Annotated[str, BeforeValidator(canonical), AfterValidator(_rest)]
 Optimizer = Annotated[str, AfterValidator(_optimizer)]
 GroupSize = Annotated[StrictInt, AfterValidator(_group_size)]
 Task = Annotated[str, AfterValidator(_task)]
