@@ -20,7 +20,7 @@ ALL_KEYS = f"{KEYS}, compare, gates"
 SPELLING = "write metric, operator and limit: kl_mean<=0.02; operators: <=, >=, <, >, =="
 
 
-BETWEEN = "it lies between {} and {}"
+BETWEEN = "give a number from {} to {}"
 
 WRONG_TABLES = [
     ("compare", 'text = "a"', "text: must be a list, not text", None),
@@ -33,18 +33,28 @@ WRONG_TABLES = [
     ("compare", "max_tokens = -1", "max_tokens: -1 is not 1 or more", None),
     ("compare", "seed = -1", "seed: -1 is not between 0 and 4294967295", None),
     ("compare", "seed = 4294967296", "seed: 4294967296 is not between 0 and 4294967295", None),
-    ("gates", "min_cosine = 7", "min_cosine: cosine_* is never 7", BETWEEN.format(-1, 1)),
+    ("gates", "min_cosine = 7", "min_cosine: cosine_*: 7 is out of range", BETWEEN.format(-1, 1)),
     ("gates", "min_cosine = true", "min_cosine: must be a number, not true or false", None),
     ("gates", 'min_cosine = "1"', "min_cosine: must be a number, not text", None),
-    ("gates", "max_kl = nan", "max_kl: kl_mean: nan is not a limit", "it is 0 or more"),
-    ("gates", "max_kl = inf", "max_kl: kl_mean: inf is not a limit", "it is 0 or more"),
-    ("gates", "max_kl = -1", "max_kl: kl_mean is never -1", "it is 0 or more"),
-    ("gates", "min_top1 = 99", "min_top1: top1_agreement is never 99", BETWEEN.format(0, 1)),
-    ("gates", "min_coverage = 2", "min_coverage: coverage is never 2", BETWEEN.format(0, 1)),
+    ("gates", "max_kl = nan", "max_kl: kl_mean: nan is not a finite number", "give 0 or more"),
+    ("gates", "max_kl = inf", "max_kl: kl_mean: inf is not a finite number", "give 0 or more"),
+    ("gates", "max_kl = -1", "max_kl: kl_mean: -1 is out of range", "give 0 or more"),
+    (
+        "gates",
+        "min_top1 = 99",
+        "min_top1: top1_agreement: 99 is out of range",
+        BETWEEN.format(0, 1),
+    ),
+    (
+        "gates",
+        "min_coverage = 2",
+        "min_coverage: coverage: 2 is out of range",
+        BETWEEN.format(0, 1),
+    ),
     ("gates", 'strict = "yes"', "strict: must be true or false, not text", None),
     ("gates", 'gate = "a<=1"', "gate: must be a list, not text", None),
     ("gates", 'gate = ["a=1"]', "gate[0]: not a gate: a=1", SPELLING),
-    ("gates", 'gate = ["a<=1", "a<1b"]', "gate[1]: not a gate: a<1b: 1b is no number", SPELLING),
+    ("gates", 'gate = ["a<=1", "a<1b"]', "gate[1]: not a gate: a<1b: 1b is not a number", SPELLING),
 ]
 """Table, line, what is wrong with it, and the way out."""
 
@@ -568,7 +578,7 @@ def test_spellings_in_rules_and_rest(tmp_path):
     assert "qint8" not in recipe.to_json()
 
 
-def test_dtypes_of_torch_and_quanto(tmp_path):
+def test_dtypes_of_torch_and_quanto():
     import torch
     from optimum.quanto import qfloat8, qint4
 

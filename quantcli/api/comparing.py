@@ -216,8 +216,8 @@ def _name_models(
     if original is not None and quantized is not None:
         return os.fspath(original), os.fspath(quantized)
     if recipe.model is None:
-        missing = "quantized model" if original is not None else "model"
-        raise UsageError(f"no {missing} is named", hint="quantcli compare ORIGINAL QUANTIZED")
+        missing = "argument: QUANTIZED" if original is not None else "arguments"
+        raise UsageError(f"missing {missing}", hint="quantcli compare ORIGINAL QUANTIZED")
     if original is not None:
         return recipe.model, os.fspath(original)
     output = default_output(make_request(None, recipe=recipe))

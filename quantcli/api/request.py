@@ -48,7 +48,9 @@ def make_request(
     base = load_recipe(recipe) if isinstance(recipe, str) else recipe or Recipe()
     whole = base.override(model=os.fspath(model) if model is not None else None, **options)
     if whole.model is None:
-        raise UsageError("no model is named", hint="name one, or set model in the recipe")
+        raise UsageError(
+            "missing argument: MODEL", hint="give a Hub id or a folder, or set model in the recipe"
+        )
     return Request(
         model=whole.model,
         recipe=whole,

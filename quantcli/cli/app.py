@@ -12,6 +12,7 @@ import typer
 from quantcli.cli import compare, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, say, tell
+from quantcli.cli.usage import explain
 from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
@@ -73,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _report(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
-        return _report(*_usage(error), error.exit_code)
+        words = sys.argv[1:] if arguments is None else arguments
+        return _report(*explain(error, words, _commands()), error.exit_code)
     except MemoryError:
         if debug:
             raise
@@ -83,14 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _usage(error: typer.TyperException) -> tuple[str, str]:
-    """Put Typer's words into ours: what is wrong, and the way out."""
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        return error.message, f"did you mean {min(possibilities)}?"
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "quantcli"
-    return error.format_message(), f"{path} --help shows how it is used"
+def _commands() -> list[str]:
+    return [str(command.name) for command in app.registered_commands]
 
 
 def _report(message: str, hint: str | None, code: int) -> int:

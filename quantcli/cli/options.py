@@ -26,7 +26,7 @@ def _some_weights(values: list[str] | None) -> list[str]:
 
 def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
     if value is not None and value not in known:
-        raise UsageError(f"{option}: unknown choice: {value}", hint=did_you_mean(value, known))
+        raise UsageError(f"{option}: unknown value: {value}", hint=did_you_mean(value, known))
     return value
 
 
@@ -47,7 +47,7 @@ def parse_size(text: str) -> int:
     except (ValueError, KeyError, OverflowError):
         size = 0
     if size <= 0:
-        raise UsageError(f"not a size: {text}", hint="sizes are like 5GB or 500MB")
+        raise UsageError(f"not a size: {text}", hint="write it like 5GB or 500MB")
     return size
 
 

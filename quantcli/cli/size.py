@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.cli import options
 from quantcli.cli.output import print_json, print_table, warn
-from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint
@@ -31,8 +30,6 @@ def size(
     Reads headers and the config only: a few hundred kilobytes of a Hub repo, whatever the model's
     size. On a frozen directory it tells what is in it.
     """
-    if model is None and recipe is None:
-        raise UsageError("no model is named", hint="quantcli size MODEL")
     from quantcli import api
 
     footprint = api.size(
