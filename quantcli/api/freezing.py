@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.request import Request, decide, make_request, plan_request, read_model
 from quantcli.errors import ModelError
 from quantcli.frozen.staging import Staging, check_output, machine_errors
+from quantcli.paths import expand
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
@@ -71,7 +72,7 @@ def quantize_request(
     on_plan: Callable[[Plan], None] | None = None,
 ) -> Frozen:
     """Quantize as asked. `on_plan` sees the plan before it is run."""
-    target = Path(output) if output is not None else default_output(request)
+    target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = plan_request(request)
     if on_plan is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.request import Request, decide, make_request, open_model, source_at
 from quantcli.dtypes import DOWNCASTS, WEIGHTS, parse_weights
 from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.paths import model_name
 from quantcli.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def size(
     frozen directory tells what is in it.
     """
     weights = list(dict.fromkeys(map(parse_weights, weights)))
-    if model is not None and is_frozen(model):
-        return _frozen_footprint(model, weights)
+    if model is not None:
+        model = model_name(model)
+        if is_frozen(model):
+            return _frozen_footprint(model, weights)
     request = make_request(model, **options)
     if not weights:
         weights = [request.recipe.weights] if options.get("recipe") else [*WEIGHTS]

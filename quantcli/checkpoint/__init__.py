@@ -8,6 +8,7 @@ from quantcli.checkpoint.folder import Folder
 from quantcli.checkpoint.model import Checkpoint, read_checkpoint
 from quantcli.checkpoint.records import Source, TensorRecord
 from quantcli.errors import MachineError, ModelError, UsageError
+from quantcli.paths import model_name
 
 __all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
 
@@ -15,13 +16,13 @@ __all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
 def open_checkpoint(
     model: str, *, revision: str | None = None, progress: bool = False
 ) -> Checkpoint:
-    """Open a model by folder or by Hub id ("org/name" or "org/name@revision").
+    """Open a model by folder, by Hub id ("org/name" or "org/name@revision") or by its page.
 
     An existing folder wins. Reads the config and the headers only. `progress` lets
     huggingface_hub show its own progress bars. Raises `ModelError`, `MachineError` or, for
     revisions that contradict each other, `UsageError`.
     """
-    return read_checkpoint(_find(model, revision, progress=progress))
+    return read_checkpoint(_find(model_name(model), revision, progress=progress))
 
 
 def _find(model: str, revision: str | None, *, progress: bool) -> Source:
@@ -44,7 +45,7 @@ def _find(model: str, revision: str | None, *, progress: bool) -> Source:
 
 def _exists(model: str) -> bool:
     try:
-        Path(model).expanduser().stat()
+        Path(model).stat()
     except PermissionError as error:
         raise MachineError(f"no permission to read {model}") from error
     except (OSError, ValueError, RuntimeError):

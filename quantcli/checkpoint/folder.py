@@ -20,7 +20,7 @@ class Folder(Source):
     def __init__(self, model: str) -> None:
         self.model = model
         self.revision = None
-        self._root = Path(model).expanduser()
+        self._root = Path(model)
         self._sizes = list_files(self._root)
 
     @property

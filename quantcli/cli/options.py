@@ -9,6 +9,7 @@ import typer
 
 from quantcli.dtypes import WEIGHTS, canonical, parse_weights
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
 OPTIMIZERS = ("max", "hqq")
@@ -49,6 +50,11 @@ def parse_size(text: str) -> int:
     if size <= 0:
         raise UsageError(f"not a size: {text}", hint="write it like 5GB or 500MB")
     return size
+
+
+def home(value: Path | None) -> Path | None:
+    """Return a path with the home folder in the place of `~`. Raises `UsageError`."""
+    return None if value is None else Path(expand(value))
 
 
 def _size(value: str) -> str:
@@ -156,7 +162,11 @@ Jobs = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="DIR", help="The frozen directory. [default: ./<name>-<dtype>]"
+        "-o",
+        "--output",
+        metavar="DIR",
+        callback=home,
+        help="The frozen directory. [default: ./<name>-<dtype>]",
     ),
 ]
 Overwrite = Annotated[

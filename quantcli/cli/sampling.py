@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from quantcli.cli.options import home
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.metrics import TASKS
 
@@ -109,7 +110,9 @@ Strict = Annotated[
 ReportOnly = Annotated[bool, typer.Option("--report-only", help="Never fail because of a gate.")]
 Baseline = Annotated[
     Path | None,
-    typer.Option("--baseline", metavar="FILE", help="Compare with what --save-baseline wrote."),
+    typer.Option(
+        "--baseline", metavar="FILE", callback=home, help="Compare with what --save-baseline wrote."
+    ),
 ]
 MaxRegression = Annotated[
     list[str] | None,
@@ -121,14 +124,19 @@ MaxRegression = Annotated[
 ]
 SaveBaseline = Annotated[
     Path | None,
-    typer.Option("--save-baseline", metavar="FILE", help="Keep what was measured for later."),
+    typer.Option(
+        "--save-baseline", metavar="FILE", callback=home, help="Keep what was measured for later."
+    ),
 ]
 Markdown = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write a report in Markdown.")
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", callback=home, help="Write a report in Markdown."),
 ]
 Junit = Annotated[
     Path | None,
-    typer.Option("--junit", metavar="FILE", help="Write a test case per gate, in JUnit's XML."),
+    typer.Option(
+        "--junit", metavar="FILE", callback=home, help="Write a test case per gate, in JUnit's XML."
+    ),
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="DEVICE", help="Where the models run: cpu, cuda, mps.")

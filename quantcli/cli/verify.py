@@ -19,7 +19,10 @@ Example:
 
 def verify(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A frozen directory.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", callback=options.home, help="A frozen directory.", show_default=False
+        ),
     ],
     as_json: options.Json = False,
 ) -> None:

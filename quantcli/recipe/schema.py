@@ -18,6 +18,7 @@ from quantcli.recipe.values import (
     KEEP,
     Embeddings,
     GroupSize,
+    Model,
     Optimizer,
     Rest,
     RuledWeights,
@@ -57,7 +58,7 @@ class Rule(Table):
 class Recipe(Table):
     """What the user wants of a model. `parse` and `override` make one from unchecked values."""
 
-    model: Text | None = None
+    model: Model | None = None
     weights: Weights = "int8"
     embeddings: Embeddings = KEEP
     rest: Rest = KEEP

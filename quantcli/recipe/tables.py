@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, fiel
 
 from quantcli.errors import UsageError
 from quantcli.recipe.conditions import NAMED, named_condition, split_condition
-from quantcli.recipe.values import Count, Limit, Seed, Switch, Task, Text, refusal
+from quantcli.recipe.values import Count, File, Limit, Seed, Switch, Task, Text, refusal
 
 
 class Table(BaseModel):
@@ -23,9 +23,9 @@ class Compare(Table):
 
     task: Task | None = None
     text: tuple[Text, ...] = ()
-    image: tuple[Text, ...] = ()
-    audio: tuple[Text, ...] = ()
-    data: Text | None = None
+    image: tuple[File, ...] = ()
+    audio: tuple[File, ...] = ()
+    data: File | None = None
     samples: Count | None = None
     max_tokens: Count | None = None
     seed: Seed | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 from pydantic import (
@@ -16,8 +16,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS, canonical
-from quantcli.errors import did_you_mean
+from quantcli.errors import QuantcliError, did_you_mean
 from quantcli.metrics import TASKS
+from quantcli.paths import expand, model_name
 
 KEEP = "keep"
 """What a rule, `embeddings` or `rest` says of weights that stay as they are."""
@@ -39,6 +40,21 @@ def refusal(message: str, hint: str | None = None) -> PydanticCustomError:
     """Return the error for a value that validates no further."""
     # The message goes in as a value: pydantic expands braces in the template itself.
     return PydanticCustomError("refusal", "{message}", {"message": message, "hint": hint})
+
+
+def _read_as(read: Callable[[str], str], value: str) -> str:
+    try:
+        return read(value)
+    except QuantcliError as error:
+        raise refusal(error.message, error.hint) from None
+
+
+def _file(value: str) -> str:
+    return _read_as(expand, value)
+
+
+def _model(value: str) -> str:
+    return _read_as(model_name, value)
 
 
 def _one_of(value: str, known: Iterable[str], what: str) -> str:
@@ -99,6 +115,8 @@ def _seed(value: int) -> int:
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]
+File = Annotated[Text, AfterValidator(_file)]
+Model = Annotated[Text, AfterValidator(_model)]
 Weights = Annotated[str, BeforeValidator(canonical), AfterValidator(_weights)]
 RuledWeights = Annotated[str, BeforeValidator(canonical), AfterValidator(_ruled_weights)]
 Embeddings = Annotated[str, BeforeValidator(canonical), AfterValidator(_embeddings)]
