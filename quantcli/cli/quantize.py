@@ -68,7 +68,7 @@ def quantize(
         show_downloads=sys.stderr.isatty() and not quiet,
     )
     if dry_run:
-        _show_plan(request, as_json=as_json, quiet=quiet)
+        _show_plan(request, output, as_json=as_json, quiet=quiet)
         return
     try:
         frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
@@ -120,14 +120,18 @@ def _run(
     return frozen
 
 
-def _show_plan(request: Request, *, as_json: bool, quiet: bool) -> None:
-    from quantcli.api import plan_request
+def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: bool) -> None:
+    from quantcli.api import default_output, plan_request
 
     plan = plan_request(request)[0]
     if not quiet:
         warn(plan.notices)
     if as_json:
         print_json(plan.to_dict())
+        return
+    if quiet:
+        target = output or default_output(request)
+        say(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
         return
     from quantcli.cli.tables import footprint_table, kept_table, plan_table
 

@@ -180,9 +180,9 @@ REFUSALS = [
     pytest.param("org/none", TOKEN, "no model org/none", "check the name", id="none-with-a-token"),
     pytest.param("org/gated", None, "org/gated is gated", "accept its terms at http", id="gated"),
     pytest.param(
-        "org/name@no", None, "no revision no of org/name", "a branch, a tag", id="revision"
+        "org/name@no", None, "no revision no of org/name", "existing branch, tag", id="revision"
     ),
-    pytest.param("org/na me", None, "is neither a folder that exists nor", "org/name", id="space"),
+    pytest.param("org/na me", None, "is neither a folder nor a model name", "org/name", id="space"),
     pytest.param("org/na--me", None, "is neither a folder", "org/name", id="dashes"),
     pytest.param("", None, "is neither a folder", "org/name", id="empty"),
     pytest.param("@main", None, "is neither a folder", "org/name", id="only-a-revision"),
@@ -225,9 +225,9 @@ def test_refusals(repos, name, token, message, hint):
     [
         pytest.param(401, "refused access to org/name (HTTP 401)", "hf auth login", id="401"),
         pytest.param(403, "refused access to org/name (HTTP 403)", "hf auth login", id="403"),
-        pytest.param(429, "too many requests (HTTP 429)", "wait a little", id="429"),
-        pytest.param(500, "failed for org/name (HTTP 500)", "try again later", id="500"),
-        pytest.param(503, "failed for org/name (HTTP 503)", "try again later", id="503"),
+        pytest.param(429, "too many requests (HTTP 429)", "try again in a few", id="429"),
+        pytest.param(500, "failed (HTTP 500), and org/name is not cached", "try again", id="500"),
+        pytest.param(503, "failed (HTTP 503), and org/name is not cached", "try again", id="503"),
     ],
 )
 def test_a_hub_that_fails(online, model, status, message, hint):
@@ -243,7 +243,7 @@ def test_offline_and_not_cached(hub, model):
     hub.add_repo("org/name", model)
     with hub.in_process(offline=True), pytest.raises(ModelError) as caught:
         open_checkpoint("org/name")
-    assert "offline, and not all that is needed of org/name is in the cache" in caught.value.message
+    assert "offline, and org/name is not fully cached" in caught.value.message
     assert "HF_HUB_OFFLINE" in (caught.value.hint or "")
     assert hub.requests == []
 

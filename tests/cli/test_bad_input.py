@@ -129,7 +129,7 @@ def test_a_range_that_overflows(bert, fails):
         pytest.param(["bert/config.json"], 3, "is a file, not a folder", id="model a file"),
         pytest.param(["bert", "--revision", "main"], 2, "no revision main", id="revision"),
         pytest.param([""], 2, "must not be empty", id="no name"),
-        pytest.param(["a b/c d"], 3, "nor the name of a model", id="no name of a model"),
+        pytest.param(["a b/c d"], 3, "nor a model name", id="no name of a model"),
         pytest.param(["../nope"], 3, "no such folder", id="no folder"),
         pytest.param([], 2, "missing argument: MODEL", id="no model"),
         pytest.param(["bert", "--include", "*", "--exclude", "*"], 2, "--include *", id="nothing"),
