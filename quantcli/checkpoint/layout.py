@@ -51,10 +51,12 @@ class Layout:
     metadata: dict[str, Any] | None = None
 
 
-def find_entry(names: Collection[str], config: Mapping[str, Any], *, model: str) -> tuple[str, str]:
-    """Return the format and the file that transformers would begin with.
+def find_entry(
+    names: Collection[str], config: Mapping[str, Any], *, model: str
+) -> tuple[str, str] | None:
+    """Return the format and the file that transformers would begin with, None if there is none.
 
-    Raises `ModelError` where there is none; the hint names what is there instead.
+    Raises `ModelError` if the config names a file that is not there.
     """
     explicit = config.get("transformers_weights")
     if isinstance(explicit, str) and explicit.removesuffix(_INDEX).endswith(".safetensors"):
@@ -65,7 +67,7 @@ def find_entry(names: Collection[str], config: Mapping[str, Any], *, model: str)
     for weights_format, entry in ENTRIES:
         if entry in names:
             return weights_format, entry
-    raise ModelError(f"no weights in {model}", hint=_what_else(names))
+    return None
 
 
 def parse_layout(weights_format: str, entry: str, index: bytes | None) -> Layout:
@@ -143,11 +145,8 @@ def _is_foreign(folder: str) -> bool:
     return folder.lower() in _EXPORTS or folder.startswith(("checkpoint-", "global_step"))
 
 
-def _what_else(names: Collection[str]) -> str:
-    if "adapter_config.json" in names:
-        return "it is an adapter: merge it into its base model first, and give that"
-    if "model_index.json" in names:
-        return "it is a diffusers pipeline: give the folder of one of its models"
+def what_else(names: Collection[str]) -> str:
+    """Return the hint that names the weights that are needed, and those that there are."""
     found = sorted(name for name in names if _WEIGHTS.fullmatch(PurePosixPath(name).name))
     wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
     if not found:

@@ -108,7 +108,7 @@ SHARD = {"s.safetensors": weights(a=(2,))}
 @pytest.mark.parametrize(
     ("files", "message", "hint"),
     [
-        pytest.param({}, "no config.json in", "transformers' format", id="empty"),
+        pytest.param({}, "is an empty folder", "Hub id", id="empty"),
         pytest.param(
             {"model.safetensors": weights(a=(2,))},
             "no config.json",
@@ -119,31 +119,16 @@ SHARD = {"s.safetensors": weights(a=(2,))}
         pytest.param({"config.json": "[]"}, "is not a JSON object", None, id="config-a-list"),
         pytest.param(CONFIG, "no weights in", "model.safetensors", id="no-weights"),
         pytest.param(
-            {**CONFIG, "tf_model.h5": b"", "flax_model.msgpack": b""},
+            {**CONFIG, **{f"m-{i}.ckpt": b"" for i in range(5)}},
             "no weights in",
-            "found: flax_model.msgpack, tf_model.h5",
-            id="only-tensorflow-and-flax",
-        ),
-        pytest.param(
-            {**CONFIG, **{f"m-{i}.gguf": b"" for i in range(5)}},
-            "no weights in",
-            "found: m-0.gguf, m-1.gguf, m-2.gguf and 2 more",
-            id="only-gguf",
+            "found: m-0.ckpt, m-1.ckpt, m-2.ckpt and 2 more",
+            id="only-others",
         ),
         pytest.param(
             {**CONFIG, "model.fp16.safetensors": b""},
             "no weights",
             "model.fp16",
             id="only-a-variant",
-        ),
-        pytest.param(
-            {**CONFIG, "adapter_config.json": {}, "adapter_model.safetensors": b""},
-            "no weights in",
-            "merge it into its base model",
-            id="adapter",
-        ),
-        pytest.param(
-            {**CONFIG, "model_index.json": {}}, "no weights in", "diffusers pipeline", id="pipeline"
         ),
         pytest.param(
             {"config.json": {"transformers_weights": "x.safetensors"}},

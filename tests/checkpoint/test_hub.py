@@ -146,12 +146,12 @@ def test_a_branch_that_moves_while_it_is_read(online, model, tmp_path):
 
 
 def test_two_revisions():
-    with pytest.raises(UsageError, match="two revisions were given: a and b"):
+    with pytest.raises(UsageError, match="two revisions: a in org/name@a, and --revision b"):
         open_checkpoint("org/name@a", revision="b")
 
 
 def test_no_revision_after_the_at():
-    with pytest.raises(UsageError, match="no revision is named after the @ of org/name@"):
+    with pytest.raises(UsageError, match="org/name@: the revision after the @ is missing"):
         open_checkpoint("org/name@")
 
 
@@ -189,7 +189,7 @@ REFUSALS = [
     pytest.param(
         "org/bare", None, "no config.json in org/bare", "transformers' format", id="no-config"
     ),
-    pytest.param("org/config", None, "no weights in org/config", "found: m.gguf", id="no-weights"),
+    pytest.param("org/config", None, "no weights in org/config", "found: m.ckpt", id="no-weights"),
     pytest.param(
         "org/cut", None, "model.safetensors is truncated: 2 bytes", "again", id="truncated"
     ),
@@ -206,7 +206,7 @@ def repos(hub, model, tmp_path):
     config = {"config.json": {}}
     cut = {**config, "model.safetensors": weights(a=(3,))[:-2]}
     hub.add_repo("org/bare", write(tmp_path / "bare", {"model.safetensors": weights(a=(3,))}))
-    hub.add_repo("org/config", write(tmp_path / "config", {**config, "m.gguf": "1"}))
+    hub.add_repo("org/config", write(tmp_path / "config", {**config, "m.ckpt": "1"}))
     hub.add_repo("org/cut", write(tmp_path / "cut", cut))
     hub.add_repo("org/json", write(tmp_path / "json", {**cut, "config.json": "{"}))
     return hub
