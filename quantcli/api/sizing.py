@@ -49,10 +49,10 @@ class Footprint:
 def size(
     model: str | os.PathLike[str] | None, *, weights: Sequence[str] = (), **options: Any
 ) -> Footprint:
-    """Predict, to the byte, what a model takes at each weight dtype; read headers only.
+    """Predict the exact size of a model at each weight dtype; reads headers only.
 
-    `weights` are the dtypes asked for, by default all. `options` are those of `make_request`. A
-    frozen directory tells what is in it.
+    `weights` are the dtypes to predict, by default all. `options` are those of `make_request`. For
+    a frozen directory, returns what is in it.
     """
     weights = list(dict.fromkeys(map(parse_weights, weights)))
     if model is not None:
@@ -112,7 +112,7 @@ def _frozen_footprint(folder: str | os.PathLike[str], asked: Sequence[str]) -> F
     manifest = read_manifest(folder)
     found = manifest["footprint"]
     others = [name for name in asked if name != manifest["weights"]]
-    notice = f"{os.fspath(folder)} is frozen: it is not predicted as {', '.join(others)}"
+    notice = f"{os.fspath(folder)} is already quantized: no prediction for {', '.join(others)}"
     return Footprint(
         model=os.fspath(folder),
         revision=manifest["source"]["revision"],

@@ -29,7 +29,10 @@ def open_checkpoint(
 def _find(model: str, revision: str | None, *, progress: bool) -> Source:
     if model and _exists(model):
         if revision is not None:
-            raise UsageError(f"{model} is a folder: it has no revision {revision}")
+            raise UsageError(
+                f"{model} is a folder: it has no revision {revision}",
+                hint="--revision is for models on the Hub",
+            )
         if Path(model).is_file():
             raise not_a_folder(Path(model))
         return Folder(model)

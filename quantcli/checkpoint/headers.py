@@ -41,7 +41,7 @@ def read_header(
     start = read_range(file, 0, min(size, max(guess, 8)))
     length: int = struct.unpack_from("<Q", start)[0]
     if length > MAX_HEADER:
-        raise not_weights(file, start, "safetensors: its header is too long")
+        raise not_weights(file, start, "a safetensors file: its header is too long")
     if 8 + length > size:
         raise truncated(file, 8 + length - size, "in its header")
     if 8 + length > len(start):
@@ -119,4 +119,4 @@ def _check_extents(file: str, records: list[TensorRecord], *, begin: int, end: i
     if at > end:
         raise truncated(file, at - end, "in its payload")
     if at < end:
-        raise ModelError(f"{file} has {end - at:,} bytes after its last tensor that belong to none")
+        raise ModelError(f"{file} has {end - at:,} extra bytes after its last tensor")

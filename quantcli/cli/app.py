@@ -17,8 +17,9 @@ from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
     name="quantcli",
-    help="Quantize a Hugging Face model with Quanto, and prove that it is still the same model.",
-    epilog="Environment: HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE as everywhere; "
+    help="Quantize Hugging Face models with Quanto, and check that they are still the same models.",
+    epilog="Environment: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE work as in "
+    "huggingface_hub; "
     "QUANTCLI_DEBUG=1 shows tracebacks.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -46,7 +47,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Show the help where no command is given."""
+    """Show the help if no command is given."""
     if context.invoked_subcommand is None:
         say(context.get_help())
 
@@ -80,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         return _report(
-            "not enough memory", "use fewer --jobs, or a larger machine", MachineError.exit_code
+            "not enough memory",
+            "use fewer --jobs, or a machine with more memory",
+            MachineError.exit_code,
         )
     return code if isinstance(code, int) else 0
 
@@ -101,7 +104,7 @@ def _one_line(text: str) -> str:
 
 
 def _quieten_libraries(*, debug: bool) -> None:
-    """Keep standard error for our own words: the libraries' warnings are for developers."""
+    """Silence the libraries: their warnings are for developers, not for users of a command."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

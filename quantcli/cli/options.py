@@ -66,7 +66,7 @@ Model = Annotated[
     str | None,
     typer.Argument(
         metavar="MODEL",
-        help="Hub id (org/name or org/name@revision) or folder.",
+        help="Hub id (org/name or org/name@revision), or folder.",
         show_default=False,
     ),
 ]
@@ -101,12 +101,12 @@ ManyWeights = Annotated[
         "--weights",
         metavar="DTYPE",
         callback=_some_weights,
-        help="A weight dtype to predict; repeat for more. [default: all]",
+        help="Weight dtype to predict; repeatable. [default: all]",
     ),
 ]
 RecipeName = Annotated[
     str | None,
-    typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a TOML file."),
+    typer.Option("--recipe", metavar="NAME|FILE", help="Name of a shipped recipe, or a TOML file."),
 ]
 Include = Annotated[
     list[str] | None,
@@ -116,7 +116,9 @@ Include = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="GLOB", help="Keep modules whose name matches; repeatable."),
+    typer.Option(
+        "--exclude", metavar="GLOB", help="Do not quantize modules whose name matches; repeatable."
+    ),
 ]
 Rest = Annotated[
     str | None,
@@ -124,7 +126,7 @@ Rest = Annotated[
         "--rest",
         metavar="|".join(RESTS),
         callback=_rest,
-        help="Dtype of what stays unquantized, and of the scales. [default: keep]",
+        help="Dtype of the unquantized weights and of the scales. [default: keep]",
     ),
 ]
 Optimizer = Annotated[
@@ -133,7 +135,7 @@ Optimizer = Annotated[
         "--optimizer",
         metavar="|".join(OPTIMIZERS),
         callback=_optimizer,
-        help="How scales are found; hqq is for int4 and int2, and slower. [default: max]",
+        help="How scales are computed; hqq is slower, for int4 and int2. [default: max]",
     ),
 ]
 GroupSize = Annotated[
@@ -141,7 +143,7 @@ GroupSize = Annotated[
     typer.Option(
         "--group-size",
         metavar="N",
-        help="Values that share a scale, for int4 and int2. [default: Quanto's own choice]",
+        help="Values per scale, for int4 and int2. [default: Quanto's choice]",
     ),
 ]
 Revision = Annotated[
@@ -149,15 +151,17 @@ Revision = Annotated[
     typer.Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub repo."),
 ]
 TrustRemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run code that the repository brings along.")
+    bool, typer.Option("--trust-remote-code", help="Run the Python code in the model's repository.")
 ]
 MaxShardSize = Annotated[
     str,
-    typer.Option("--max-shard-size", metavar="SIZE", callback=_size, help="Largest output file."),
+    typer.Option(
+        "--max-shard-size", metavar="SIZE", callback=_size, help="Maximum size of an output file."
+    ),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", metavar="N", min=1, help="Threads. [default: the cores]"),
+    typer.Option("--jobs", metavar="N", min=1, help="Number of threads. [default: one per core]"),
 ]
 Output = Annotated[
     Path | None,
@@ -166,19 +170,19 @@ Output = Annotated[
         "--output",
         metavar="DIR",
         callback=home,
-        help="The frozen directory. [default: ./<name>-<dtype>]",
+        help="Output directory. [default: ./<name>-<dtype>]",
     ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and do nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="No progress, no warnings; print the directory alone."),
+    typer.Option("-q", "--quiet", help="No progress or warnings; print only the output directory."),
 ]
 QuietReport = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="No progress, no warnings; print one line alone."),
+    typer.Option("-q", "--quiet", help="No progress or warnings; print one line."),
 ]

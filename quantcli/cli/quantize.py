@@ -89,7 +89,7 @@ def _say_interrupted(request: Request, output: Path | None) -> None:
 
     tell("error: interrupted")
     if partial_folder(output or default_output(request)).exists():
-        tell("hint: the same command goes on from the shards that are finished")
+        tell("hint: run the same command again to resume")
 
 
 def _run(
@@ -114,7 +114,7 @@ def _run(
     )
     if not quiet:
         warn(
-            f"{name}: {count} rows are all zero; their float8 data is 0, where Quanto's is NaN"
+            f"{name}: {count} rows are all zero: stored as 0, where Quanto stores NaN"
             for name, count in frozen.mended.items()
         )
     return frozen
@@ -149,7 +149,7 @@ def _show(frozen: Frozen, seconds_total: float) -> None:
     kept = kept_table(frozen.plan)
     if kept is not None:
         print_table(kept)
-    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)")
+    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in total)")
 
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:

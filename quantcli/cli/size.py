@@ -25,10 +25,10 @@ def size(
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
-    """Predict, to the byte, what a model takes at each weight dtype.
+    """Predict the exact size of a model at each weight dtype.
 
-    Reads headers and the config only: a few hundred kilobytes of a Hub repo, whatever the model's
-    size. On a frozen directory it tells what is in it.
+    Reads only the headers and the config: a few hundred kilobytes of a Hub repo, whatever the size
+    of the model. For a frozen directory, shows what is in it.
     """
     from quantcli import api
 

@@ -107,7 +107,7 @@ def plan_table(plan: Plan) -> Table:
 
 def _action(tensor: TensorPlan) -> str:
     if tensor.action == "quantize":
-        groups = f" in {tensor.group_size}s" if tensor.group_size else ""
+        groups = f", group {tensor.group_size}" if tensor.group_size else ""
         return f"{tensor.qtype}{groups}"
     if tensor.action in ("keep", "cast"):
         return f"{tensor.action} {tensor.dtype}"

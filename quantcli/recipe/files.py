@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except FileNotFoundError:
         hint = did_you_mean(path.stem, shipped())
-        raise UsageError(f"no such recipe: {path}", hint=f"of the shipped ones, {hint}") from None
+        raise UsageError(f"no such recipe: {path}", hint=f"shipped recipes: {hint}") from None
     except OSError as error:
         raise UsageError(f"cannot read recipe {path}: {error.strerror}") from None
     except UnicodeDecodeError:

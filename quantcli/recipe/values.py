@@ -1,4 +1,4 @@
-"""The values that a key of a recipe can have, and what is said of all others."""
+"""The values that a key of a recipe can have, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _weights(value: str) -> str:
 def _ruled_weights(value: str) -> str:
     if value in DOWNCASTS:
         hint = f"one of: {', '.join(_RULED)}"
-        raise refusal(f"{value} casts the whole model, so a rule cannot ask for it", hint)
+        raise refusal(f"{value} casts the whole model, so a rule cannot use it", hint)
     return _one_of(value, _RULED, "weight dtype")
 
 
@@ -105,13 +105,13 @@ def _task(value: str) -> str:
 def _count(value: int) -> int:
     if value > 0:
         return value
-    raise refusal(f"{value} is not 1 or more")
+    raise refusal(f"must be 1 or more, not {value}")
 
 
 def _seed(value: int) -> int:
     if 0 <= value < _SEEDS:
         return value
-    raise refusal(f"{value} is not between 0 and {_SEEDS - 1}")
+    raise refusal(f"must be between 0 and {_SEEDS - 1}, not {value}")
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]

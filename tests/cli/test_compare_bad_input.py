@@ -213,10 +213,10 @@ def test_a_damaged_frozen_directory(fails, bert, freeze, tiny_model, tmp_path, s
     ("name", "says"),
     [
         ("./nope", "no such folder: ./nope"),
-        ("empty", "no config.json in empty"),
-        ("with space", "no config.json in with space"),
+        ("empty", "empty is an empty folder"),
+        ("with space", "with space is an empty folder"),
         ("file", "file"),
-        ("https://huggingface.co/org/name", "https://huggingface.co/org/name"),
+        ("https://huggingface.co/org/name", "offline, and org/name is not fully cached"),
         ("org/name", "offline"),
         ("", ""),
     ],
