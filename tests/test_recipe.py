@@ -28,11 +28,16 @@ WRONG_TABLES = [
     ("compare", "image = [1]", "image[0]: must be text in quotes, not a whole number", None),
     ("compare", 'data = ["a"]', "data: must be text in quotes, not a list", None),
     ("compare", 'task = "causal"', "task: unknown task: causal", "did you mean causal-lm?"),
-    ("compare", "samples = 0", "samples: 0 is not 1 or more", None),
+    ("compare", "samples = 0", "samples: must be 1 or more, not 0", None),
     ("compare", "samples = true", "samples: must be a whole number, not true or false", None),
-    ("compare", "max_tokens = -1", "max_tokens: -1 is not 1 or more", None),
-    ("compare", "seed = -1", "seed: -1 is not between 0 and 4294967295", None),
-    ("compare", "seed = 4294967296", "seed: 4294967296 is not between 0 and 4294967295", None),
+    ("compare", "max_tokens = -1", "max_tokens: must be 1 or more, not -1", None),
+    ("compare", "seed = -1", "seed: must be between 0 and 4294967295, not -1", None),
+    (
+        "compare",
+        "seed = 4294967296",
+        "seed: must be between 0 and 4294967295, not 4294967296",
+        None,
+    ),
     ("gates", "min_cosine = 7", "min_cosine: cosine_*: 7 is out of range", BETWEEN.format(-1, 1)),
     ("gates", "min_cosine = true", "min_cosine: must be a number, not true or false", None),
     ("gates", 'min_cosine = "1"', "min_cosine: must be a number, not text", None),
@@ -158,20 +163,20 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             'optimizer = "hqq"',
-            "optimizer: hqq is for int4 and int2",
-            "int8 takes max",
+            "optimizer: hqq is only for int4 and int2",
+            "use max for int8",
             id="hqq-of-int8",
         ),
         pytest.param(
             'weights = "float8"\noptimizer = "hqq"',
-            "optimizer: hqq is for int4 and int2",
-            "float8 takes max",
+            "optimizer: hqq is only for int4 and int2",
+            "use max for float8",
             id="hqq-of-float8",
         ),
         pytest.param(
             "group_size = 64",
-            "group_size: is for int4 and int2",
-            "int8 has one scale a row: leave out group_size",
+            "group_size: only for int4 and int2",
+            "int8 has one scale per row: leave out group_size",
             id="group-size-of-int8",
         ),
         *(
@@ -215,7 +220,7 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"',
-            "rules[0]: says nothing",
+            "rules[0]: has no effect",
             "give it weights, group_size or both",
             id="empty-rule",
         ),
@@ -227,26 +232,26 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\nweights = "float16"',
-            "rules[0].weights: float16 casts the whole model, so a rule cannot ask for it",
+            "rules[0].weights: float16 casts the whole model, so a rule cannot use it",
             f"one of: {DTYPES}, keep",
             id="rule-downcast",
         ),
         pytest.param(
             'weights = "int4"\n[[rules]]\nmatch = "*"\nweights = "int8"\ngroup_size = 64',
-            "rules[0].group_size: is for int4 and int2",
+            "rules[0].group_size: only for int4 and int2",
             "the weights of this rule are int8",
             id="rule-group-size",
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\ngroup_size = 64',
-            "rules[0].group_size: is for int4 and int2",
+            "rules[0].group_size: only for int4 and int2",
             "the weights of this rule are int8",
             id="rule-group-size-of-int8",
         ),
         *(
             pytest.param(
                 f'weights = "float16"\n{line}',
-                f"{key}: has no use, as float16 casts the whole model",
+                f"{key}: does not apply, since float16 casts the whole model",
                 f"leave it out, or quantize: {DTYPES}",
                 id=f"downcast-{key}",
             )
@@ -259,14 +264,14 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             'weights = "bfloat16"\noptimizer = "hqq"',
-            "optimizer: hqq is for int4 and int2",
-            "bfloat16 takes max",
+            "optimizer: hqq is only for int4 and int2",
+            "use max for bfloat16",
             id="downcast-hqq",
         ),
         pytest.param(
             'weights = "float16"\nrest = "bfloat16"',
             "rest: bfloat16 contradicts weights = float16",
-            "float16 casts the whole model: leave out rest",
+            "float16 already casts the whole model: leave out rest",
             id="downcast-rest",
         ),
         *(
@@ -324,7 +329,7 @@ def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "flan-t5-smal.toml"
     with pytest.raises(UsageError) as error:
         load_recipe(str(path))
-    hint = "of the shipped ones, did you mean flan-t5-small?"
+    hint = "shipped recipes: did you mean flan-t5-small?"
     assert refused(error) == (f"no such recipe: {path}", hint)
 
 
@@ -521,8 +526,8 @@ def test_override_puts_options_on_top():
 def test_override_validates_anew():
     with pytest.raises(UsageError) as error:
         Recipe(weights="int4", group_size=64).override(weights="int8")
-    hint = "int8 has one scale a row: leave out group_size"
-    assert refused(error) == ("group_size: is for int4 and int2", hint)
+    hint = "int8 has one scale per row: leave out group_size"
+    assert refused(error) == ("group_size: only for int4 and int2", hint)
     with pytest.raises(UsageError) as error:
         Recipe().override(weigths="int8")
     assert refused(error) == ("unknown key: weigths", "did you mean weights?")

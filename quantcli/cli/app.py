@@ -17,7 +17,7 @@ from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
     name="quantcli",
-    help="Quantize Hugging Face models with Quanto, and check that they are still the same models.",
+    help="Quantize Hugging Face models with Quanto, and check the result against the original.",
     epilog="Environment: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE work as in "
     "huggingface_hub; "
     "QUANTCLI_DEBUG=1 shows tracebacks.",
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _report(
             "not enough memory",
-            "use fewer --jobs, or a machine with more memory",
+            "use fewer --jobs, or a larger machine",
             MachineError.exit_code,
         )
     return code if isinstance(code, int) else 0

@@ -81,7 +81,7 @@ SOUND = {"a": entry([2], 0, 8)}
         ),
         pytest.param(b"1234567", "m.safetensors is truncated: 1 bytes are missing", id="7-bytes"),
         pytest.param(
-            pack({}, length=MAX_HEADER + 1), "not a file of safetensors", id="header-too-long"
+            pack({}, length=MAX_HEADER + 1), "not a safetensors file", id="header-too-long"
         ),
         pytest.param(
             b"version https://git-lfs.github.com/spec/v1\n",
@@ -174,7 +174,9 @@ SOUND = {"a": entry([2], 0, 8)}
             id="cut",
         ),
         pytest.param(
-            pack(SOUND, bytes(11)), "has 3 bytes after its last tensor", id="bytes-after-the-end"
+            pack(SOUND, bytes(11)),
+            "has 3 extra bytes after its last tensor",
+            id="bytes-after-the-end",
         ),
     ],
 )

@@ -170,7 +170,7 @@ def test_values_that_overflow(bert, fails, name, options):
         pytest.param(["--include", "nope*"], "matches no module", "named like", id="include"),
         pytest.param(["--recipe", "flan-t5-smal"], "unknown recipe", "flan-t5-small", id="recipe"),
         pytest.param(["--rest", "float8"], "unknown value: float8", "float16", id="rest"),
-        pytest.param(["--optimizer", "hqq"], "hqq is for int4", "max", id="optimizer"),
+        pytest.param(["--optimizer", "hqq"], "hqq is only for int4", "max", id="optimizer"),
         pytest.param(["--group-size", "3", "-w", "int4"], "multiple of 8", "128", id="group size"),
         pytest.param(["--max-shard-size", "big"], "not a size: big", "5GB", id="size"),
         pytest.param(["--nope"], "no such option: --nope", "--help", id="option"),

@@ -200,7 +200,7 @@ def test_an_interrupted_run_goes_on(bert, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(run, "run_unit", interrupted)
     assert main(arguments) == 130
-    assert "goes on from the shards" in capsys.readouterr().err
+    assert "run the same command again to resume" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     finished = list((tmp_path / ".out.partial").glob("*.safetensors"))
     assert finished
