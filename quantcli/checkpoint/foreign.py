@@ -129,7 +129,7 @@ def _modules(source: Source) -> ModelError | None:
         return None
     return ModelError(
         f"{source.model} is a sentence-transformers model without a transformer",
-        hint="quantcli quantizes models of transformers",
+        hint="quantcli quantizes transformers models only",
     )
 
 

@@ -72,7 +72,7 @@ def _check_metadata(file: str, metadata: Any) -> None:
 def _record(file: str, name: str, entry: Any, base: int) -> TensorRecord:
     where = f"the header of {file}: tensor {name!r}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise ModelError(f"{where} is not described by a dtype, a shape and data_offsets")
+        raise ModelError(f"{where} must have exactly dtype, shape and data_offsets")
     if any("\ud800" <= char <= "\udfff" for char in name):
         raise ModelError(f"{where} has a name that is not Unicode text")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

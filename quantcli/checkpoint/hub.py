@@ -79,7 +79,7 @@ class HubRepo(Source):
             content = self._request_range(file, start, nbytes)
         if len(content) < nbytes:
             raise ModelError(
-                f"{file} of {self.model} came short: {nbytes - len(content):,} bytes are missing",
+                f"{file} of {self.model}: {nbytes - len(content):,} bytes are missing",
                 hint="try again",
             )
         return content

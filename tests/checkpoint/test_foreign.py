@@ -83,7 +83,7 @@ KINDS = [
     pytest.param(
         {"modules.json": STATIC, "0_StaticEmbedding/model.safetensors": weights(a=(2,))},
         "NAME is a sentence-transformers model without a transformer",
-        "models of transformers",
+        "transformers models only",
         id="static-embeddings",
     ),
     pytest.param({**CONFIG, **TOKENIZER}, "no weights in NAME", "needed: model.safe", id="config"),

@@ -116,15 +116,15 @@ SOUND = {"a": entry([2], 0, 8)}
         pytest.param(
             pack({"\ud800": entry([2], 0, 8)}), "is not Unicode text", id="name-not-unicode"
         ),
-        pytest.param(pack({"a": [1]}), "tensor 'a' is not described by", id="entry-not-an-object"),
+        pytest.param(pack({"a": [1]}), "tensor 'a' must have exactly dtype", id="entry-not-an-object"),
         pytest.param(
             pack({"a": {"dtype": "F32", "shape": [2]}}),
-            "tensor 'a' is not described by",
+            "tensor 'a' must have exactly dtype",
             id="no-offsets",
         ),
         pytest.param(
             pack({"a": {**entry([2], 0, 8), "more": 1}}),
-            "tensor 'a' is not described by",
+            "tensor 'a' must have exactly dtype",
             id="more-keys",
         ),
         pytest.param(
