@@ -116,7 +116,7 @@ SOUND = {"a": entry([2], 0, 8)}
         pytest.param(
             pack({"\ud800": entry([2], 0, 8)}), "is not Unicode text", id="name-not-unicode"
         ),
-        pytest.param(pack({"a": [1]}), "tensor 'a' must have exactly dtype", id="entry-not-an-object"),
+        pytest.param(pack({"a": [1]}), "tensor 'a' must have exactly dtype", id="not-an-object"),
         pytest.param(
             pack({"a": {"dtype": "F32", "shape": [2]}}),
             "tensor 'a' must have exactly dtype",
