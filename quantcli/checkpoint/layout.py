@@ -31,7 +31,13 @@ _WEIGHTS = re.compile(
 
 _STATE = re.compile(r"(trainer_state|zero_to_fp32|latest|global_step\d*|scaler|rng_state.*)(\..*)?")
 
-_MADE_ANEW = {"config.json", "README.md", "quantcli.json", "quanto_qmap.json"}
+_LEFT = {
+    "config.json",  # these four are written anew
+    "README.md",
+    "quantcli.json",
+    "quanto_qmap.json",
+    "adapter_config.json",  # transformers would load the model that it names, with peft
+}
 
 _EXPORTS = {"onnx", "openvino", "coreml", "tflite", "tensorrt", "gguf", "mlx", "original", "runs"}
 
@@ -136,7 +142,7 @@ def _is_side(name: str, folders: Collection[str]) -> bool:
         return False
     if any(path.is_relative_to(folder) for folder in folders):
         return path.name != "README.md"
-    if name in _MADE_ANEW or _WEIGHTS.fullmatch(path.name) or _STATE.fullmatch(path.name):
+    if name in _LEFT or _WEIGHTS.fullmatch(path.name) or _STATE.fullmatch(path.name):
         return False
     return not any(_is_foreign(part) for part in path.parts[:-1])
 

@@ -274,6 +274,8 @@ def test_side_files(model):
         ".cache/huggingface/x",
         "3_Other/model.safetensors",
         "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
         "checkpoint-500/trainer_state.json",
         "checkpoint-500/tokenizer.json",
         "coreml/model.mlpackage/Data/x.bin",
