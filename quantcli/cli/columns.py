@@ -25,25 +25,37 @@ def fit(table: Table, console: Console, width: int) -> int:
     The widest columns give way first. What cannot be broken stays whole, even beyond `width`.
     """
     texts = [_texts(column, console) for column in table.columns]
-    natural = [max(map(cell_len, column)) for column in texts]
+    natural = [max(map(cell_len, cells)) for cells in texts]
+    if sum(natural) + _overhead(table, console, natural) > width:
+        table.padding = (0, 1, 0, 0)
     around = _overhead(table, console, natural)
-    if sum(natural) + around > width:
-        table.padding, table.show_edge = (0, 1, 0, 0), False
-        around = _overhead(table, console, natural)
     for pieces in (_PIECES, _SMALL_PIECES):
-        least = [
-            full if column.no_wrap else max(_longest(pieces, text) for text in cells)
-            for column, cells, full in zip(table.columns, texts, natural, strict=True)
-        ]
+        least = _least(table, texts, natural, pieces)
         widths = _shrink(natural, least, width - around)
         if sum(widths) + around <= width:
             break
-    for column, cells, columns in zip(table.columns, texts, widths, strict=True):
-        column.width = columns
-        if not column.no_wrap:
-            header, *rest = (Text(break_text(text, columns, pieces)) for text in cells)
-            column.header, column._cells = header, [*rest]
+    _break_cells(table, texts, widths, pieces)
     return sum(widths) + around
+
+
+def _least(
+    table: Table, texts: list[list[str]], natural: list[int], pieces: re.Pattern[str]
+) -> list[int]:
+    """Return how narrow each column may be."""
+    return [
+        full if column.no_wrap else max(_longest(pieces, text) for text in cells)
+        for column, cells, full in zip(table.columns, texts, natural, strict=True)
+    ]
+
+
+def _break_cells(
+    table: Table, texts: list[list[str]], widths: list[int], pieces: re.Pattern[str]
+) -> None:
+    for column, cells, width in zip(table.columns, texts, widths, strict=True):
+        column.width = width
+        if not column.no_wrap:
+            header, *rest = (Text(break_text(text, width, pieces)) for text in cells)
+            column.header, column._cells = header, [*rest]
 
 
 def _texts(column: Column, console: Console) -> list[str]:
