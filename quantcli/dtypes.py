@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quantcli.errors import UsageError, did_you_mean
 
 QTYPES = {
@@ -18,6 +20,26 @@ DOWNCASTS = ("float16", "bfloat16")
 
 WEIGHTS = (*QTYPES, *DOWNCASTS)
 """Every weight dtype that can be asked for."""
+
+SPELLINGS = {
+    "int8": ("8", "8bit"),
+    "int4": ("4", "4bit"),
+    "int2": ("2", "2bit"),
+    "float8": (
+        "fp8",
+        "f8",
+        "e4m3",
+        "e4m3fn",
+        "float8_e4m3",
+        "float8_e4m3fn",
+        "fp8_e4m3",
+        "qfloat8",
+    ),
+    "float8_e5m2": ("e5m2", "fp8_e5m2"),
+    "float16": ("fp16", "f16", "half"),
+    "bfloat16": ("bf16",),
+}
+"""What else people call a weight dtype, besides the name of its qtype."""
 
 BITS = {"qint8": 8, "qint4": 4, "qint2": 2, "qfloat8_e4m3fn": 8, "qfloat8_e5m2": 8}
 """Bits of a quantized value, by qtype."""
@@ -86,11 +108,40 @@ def is_float(dtype: str) -> bool:
     return dtype.startswith(("float", "bfloat"))
 
 
-def parse_weights(name: str) -> str:
-    """Return `name` if it is a weight dtype.
+def canonical(value: Any) -> Any:
+    """Return our name of a weight dtype, however it is spelt; anything else as it is.
 
-    Raises `UsageError`, with the closest name as a hint, where it is not.
+    Takes "INT8", "qint8", "fp16", "8" or 8, and also `torch.float16` and Quanto's `qint8`.
     """
-    if name in WEIGHTS:
-        return name
+    if isinstance(value, bool) or not _may_name_a_dtype(value):
+        return value
+    return _NAMES.get(_letters(str(value)), value)
+
+
+def _may_name_a_dtype(value: Any) -> bool:
+    return isinstance(value, str | int) or type(value).__name__ in ("dtype", "qtype")
+
+
+def _letters(word: str) -> str:
+    """Return a spelling without case, hyphens and the library's name: "8-bit" is "8bit"."""
+    word = word.strip().lower().removeprefix("torch.").removeprefix("quanto.")
+    return word.replace("-", "").replace("_", "")
+
+
+_NAMES = {
+    _letters(spelling): name
+    for name in WEIGHTS
+    for spelling in (name, QTYPES.get(name, name), *SPELLINGS[name])
+}
+"""Every spelling of a weight dtype -> our name of it."""
+
+
+def parse_weights(name: str) -> str:
+    """Return our name of a weight dtype, however it is spelt (see `canonical`).
+
+    Raises `UsageError`, with the closest name as a hint, if there is no such dtype.
+    """
+    found = canonical(name)
+    if found in WEIGHTS:
+        return str(found)
     raise UsageError(f"unknown weight dtype: {name}", hint=did_you_mean(name, WEIGHTS))

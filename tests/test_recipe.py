@@ -20,7 +20,7 @@ ALL_KEYS = f"{KEYS}, compare, gates"
 SPELLING = "write metric, operator and limit: kl_mean<=0.02; operators: <=, >=, <, >, =="
 
 
-BETWEEN = "it lies between {} and {}"
+BETWEEN = "give a number from {} to {}"
 
 WRONG_TABLES = [
     ("compare", 'text = "a"', "text: must be a list, not text", None),
@@ -28,23 +28,38 @@ WRONG_TABLES = [
     ("compare", "image = [1]", "image[0]: must be text in quotes, not a whole number", None),
     ("compare", 'data = ["a"]', "data: must be text in quotes, not a list", None),
     ("compare", 'task = "causal"', "task: unknown task: causal", "did you mean causal-lm?"),
-    ("compare", "samples = 0", "samples: 0 is not 1 or more", None),
+    ("compare", "samples = 0", "samples: must be 1 or more, not 0", None),
     ("compare", "samples = true", "samples: must be a whole number, not true or false", None),
-    ("compare", "max_tokens = -1", "max_tokens: -1 is not 1 or more", None),
-    ("compare", "seed = -1", "seed: -1 is not between 0 and 4294967295", None),
-    ("compare", "seed = 4294967296", "seed: 4294967296 is not between 0 and 4294967295", None),
-    ("gates", "min_cosine = 7", "min_cosine: cosine_* is never 7", BETWEEN.format(-1, 1)),
+    ("compare", "max_tokens = -1", "max_tokens: must be 1 or more, not -1", None),
+    ("compare", "seed = -1", "seed: must be between 0 and 4294967295, not -1", None),
+    (
+        "compare",
+        "seed = 4294967296",
+        "seed: must be between 0 and 4294967295, not 4294967296",
+        None,
+    ),
+    ("gates", "min_cosine = 7", "min_cosine: cosine_*: 7 is out of range", BETWEEN.format(-1, 1)),
     ("gates", "min_cosine = true", "min_cosine: must be a number, not true or false", None),
     ("gates", 'min_cosine = "1"', "min_cosine: must be a number, not text", None),
-    ("gates", "max_kl = nan", "max_kl: kl_mean: nan is not a limit", "it is 0 or more"),
-    ("gates", "max_kl = inf", "max_kl: kl_mean: inf is not a limit", "it is 0 or more"),
-    ("gates", "max_kl = -1", "max_kl: kl_mean is never -1", "it is 0 or more"),
-    ("gates", "min_top1 = 99", "min_top1: top1_agreement is never 99", BETWEEN.format(0, 1)),
-    ("gates", "min_coverage = 2", "min_coverage: coverage is never 2", BETWEEN.format(0, 1)),
+    ("gates", "max_kl = nan", "max_kl: kl_mean: nan is not a finite number", "give 0 or more"),
+    ("gates", "max_kl = inf", "max_kl: kl_mean: inf is not a finite number", "give 0 or more"),
+    ("gates", "max_kl = -1", "max_kl: kl_mean: -1 is out of range", "give 0 or more"),
+    (
+        "gates",
+        "min_top1 = 99",
+        "min_top1: top1_agreement: 99 is out of range",
+        BETWEEN.format(0, 1),
+    ),
+    (
+        "gates",
+        "min_coverage = 2",
+        "min_coverage: coverage: 2 is out of range",
+        BETWEEN.format(0, 1),
+    ),
     ("gates", 'strict = "yes"', "strict: must be true or false, not text", None),
     ("gates", 'gate = "a<=1"', "gate: must be a list, not text", None),
     ("gates", 'gate = ["a=1"]', "gate[0]: not a gate: a=1", SPELLING),
-    ("gates", 'gate = ["a<=1", "a<1b"]', "gate[1]: not a gate: a<1b: 1b is no number", SPELLING),
+    ("gates", 'gate = ["a<=1", "a<1b"]', "gate[1]: not a gate: a<1b: 1b is not a number", SPELLING),
 ]
 """Table, line, what is wrong with it, and the way out."""
 
@@ -99,7 +114,7 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
             id="braces",
         ),
         pytest.param(
-            "weights = 8", "weights: must be text in quotes, not a whole number", None, id="int"
+            "weights = 3", "weights: must be text in quotes, not a whole number", None, id="int"
         ),
         pytest.param(
             "weights = 8.5",
@@ -148,20 +163,20 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             'optimizer = "hqq"',
-            "optimizer: hqq is for int4 and int2",
-            "int8 takes max",
+            "optimizer: hqq is only for int4 and int2",
+            "use max for int8",
             id="hqq-of-int8",
         ),
         pytest.param(
             'weights = "float8"\noptimizer = "hqq"',
-            "optimizer: hqq is for int4 and int2",
-            "float8 takes max",
+            "optimizer: hqq is only for int4 and int2",
+            "use max for float8",
             id="hqq-of-float8",
         ),
         pytest.param(
             "group_size = 64",
-            "group_size: is for int4 and int2",
-            "int8 has one scale a row: leave out group_size",
+            "group_size: only for int4 and int2",
+            "int8 has one scale per row: leave out group_size",
             id="group-size-of-int8",
         ),
         *(
@@ -205,7 +220,7 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"',
-            "rules[0]: says nothing",
+            "rules[0]: has no effect",
             "give it weights, group_size or both",
             id="empty-rule",
         ),
@@ -217,26 +232,26 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\nweights = "float16"',
-            "rules[0].weights: float16 casts the whole model, so a rule cannot ask for it",
+            "rules[0].weights: float16 casts the whole model, so a rule cannot use it",
             f"one of: {DTYPES}, keep",
             id="rule-downcast",
         ),
         pytest.param(
             'weights = "int4"\n[[rules]]\nmatch = "*"\nweights = "int8"\ngroup_size = 64',
-            "rules[0].group_size: is for int4 and int2",
+            "rules[0].group_size: only for int4 and int2",
             "the weights of this rule are int8",
             id="rule-group-size",
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\ngroup_size = 64',
-            "rules[0].group_size: is for int4 and int2",
+            "rules[0].group_size: only for int4 and int2",
             "the weights of this rule are int8",
             id="rule-group-size-of-int8",
         ),
         *(
             pytest.param(
                 f'weights = "float16"\n{line}',
-                f"{key}: has no use, as float16 casts the whole model",
+                f"{key}: does not apply, since float16 casts the whole model",
                 f"leave it out, or quantize: {DTYPES}",
                 id=f"downcast-{key}",
             )
@@ -249,14 +264,14 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             'weights = "bfloat16"\noptimizer = "hqq"',
-            "optimizer: hqq is for int4 and int2",
-            "bfloat16 takes max",
+            "optimizer: hqq is only for int4 and int2",
+            "use max for bfloat16",
             id="downcast-hqq",
         ),
         pytest.param(
             'weights = "float16"\nrest = "bfloat16"',
             "rest: bfloat16 contradicts weights = float16",
-            "float16 casts the whole model: leave out rest",
+            "float16 already casts the whole model: leave out rest",
             id="downcast-rest",
         ),
         *(
@@ -314,7 +329,7 @@ def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "flan-t5-smal.toml"
     with pytest.raises(UsageError) as error:
         load_recipe(str(path))
-    hint = "of the shipped ones, did you mean flan-t5-small?"
+    hint = "shipped recipes: did you mean flan-t5-small?"
     assert refused(error) == (f"no such recipe: {path}", hint)
 
 
@@ -511,8 +526,8 @@ def test_override_puts_options_on_top():
 def test_override_validates_anew():
     with pytest.raises(UsageError) as error:
         Recipe(weights="int4", group_size=64).override(weights="int8")
-    hint = "int8 has one scale a row: leave out group_size"
-    assert refused(error) == ("group_size: is for int4 and int2", hint)
+    hint = "int8 has one scale per row: leave out group_size"
+    assert refused(error) == ("group_size: only for int4 and int2", hint)
     with pytest.raises(UsageError) as error:
         Recipe().override(weigths="int8")
     assert refused(error) == ("unknown key: weigths", "did you mean weights?")
@@ -538,3 +553,45 @@ def test_recipes_are_frozen_and_hashable():
     with pytest.raises(ValueError, match="frozen"):
         MIXED.weights = "int4"
     assert hash(Recipe.parse(MIXED.to_dict())) == hash(MIXED)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "name"),
+    [
+        ('"INT8"', "int8"),
+        ('"qint8"', "int8"),
+        ('"8-bit"', "int8"),
+        ("8", "int8"),
+        ("4", "int4"),
+        ('"qfloat8_e4m3fn"', "float8"),
+        ('"fp8"', "float8"),
+        ('"E4M3"', "float8"),
+        ('"e5m2"', "float8_e5m2"),
+        ('"fp16"', "float16"),
+        ('"half"', "float16"),
+        ('"torch.bfloat16"', "bfloat16"),
+    ],
+)
+def test_dtypes_have_many_spellings_and_one_name(tmp_path, spelt, name):
+    assert recipe_of(tmp_path, f"weights = {spelt}").weights == name
+
+
+def test_spellings_in_rules_and_rest(tmp_path):
+    text = 'weights = "INT4"\nrest = "bf16"\n[[rules]]\nmatch = "*"\nweights = "qint8"'
+    recipe = recipe_of(tmp_path, text)
+    assert (recipe.weights, recipe.rest, recipe.rules[0].weights) == ("int4", "bfloat16", "int8")
+    assert "qint8" not in recipe.to_json()
+
+
+def test_dtypes_of_torch_and_quanto():
+    import torch
+    from optimum.quanto import qfloat8, qint4
+
+    found = [Recipe.parse({"weights": w}).weights for w in (torch.float16, qint4, qfloat8, 8)]
+    assert found == ["float16", "int4", "float8", "int8"]
+    assert Recipe.parse({"weights": "int4"}).override(weights=8).weights == "int8"
+
+
+def recipe_of(folder, text):
+    (folder / "mine.toml").write_text(text)
+    return load_recipe(str(folder / "mine.toml"))

@@ -25,6 +25,7 @@ from quantcli.gates import (
     parse_gate,
     parse_regression,
 )
+from quantcli.paths import expand, model_name
 from quantcli.recipe import Recipe, load_recipe
 from quantcli.recipe.conditions import NAMED
 from quantcli.recipe.tables import Compare, GateOptions
@@ -69,7 +70,7 @@ def make_compare_request(
     original: str | os.PathLike[str] | None,
     quantized: str | os.PathLike[str] | None,
     *,
-    recipe: str | Recipe | None = None,
+    recipe: str | os.PathLike[str] | Recipe | None = None,
     samples: Mapping[str, Any] | None = None,
     gates: Mapping[str, Any] | None = None,
     device: str = "cpu",
@@ -82,7 +83,7 @@ def make_compare_request(
     also hold `report_only`, `baseline` (a file) and `max_regression` (texts such as
     "kl_mean=5%"). Raises `UsageError`.
     """
-    base = load_recipe(recipe) if isinstance(recipe, str) else recipe or Recipe()
+    base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     first, second = _name_models(base, original, quantized)
     given = {key: value for key, value in (samples or {}).items() if value is not None}
     compare = _on_top(base.compare.model_dump(), given)
@@ -95,9 +96,9 @@ def make_compare_request(
         task=compare["task"],
         samples=SampleOptions(
             text=tuple(compare["text"]),
-            image=tuple(compare["image"]),
-            audio=tuple(compare["audio"]),
-            data=compare["data"],
+            image=tuple(map(expand, compare["image"])),
+            audio=tuple(map(expand, compare["audio"])),
+            data=compare["data"] and expand(compare["data"]),
             samples=compare["samples"],
             seed=compare["seed"] or 0,
         ),
@@ -106,7 +107,7 @@ def make_compare_request(
         gates=_gates(limits, asked),
         strict=bool(asked.get("strict") or limits["strict"]),
         report_only=bool(asked.get("report_only")),
-        baseline=load_baseline(baseline) if baseline is not None else None,
+        baseline=load_baseline(expand(baseline)) if baseline is not None else None,
         regressions=tuple(map(parse_regression, asked.get("max_regression") or ())),
         device=_device(device),
         trust_remote_code=trust_remote_code,
@@ -117,7 +118,7 @@ def compare(
     original: str | os.PathLike[str],
     quantized: str | os.PathLike[str],
     *,
-    recipe: str | Recipe | None = None,
+    recipe: str | os.PathLike[str] | Recipe | None = None,
     samples: Mapping[str, Any] | None = None,
     gates: Mapping[str, Any] | None = None,
     **options: Any,
@@ -234,12 +235,12 @@ def _name_models(
     Then one name is that of the quantized model, and without one it is where `quantize` writes.
     """
     if original is not None and quantized is not None:
-        return os.fspath(original), os.fspath(quantized)
+        return model_name(original), model_name(quantized)
     if recipe.model is None:
         missing = "QUANTIZED" if original is not None else "ORIGINAL and QUANTIZED"
         raise UsageError(f"missing argument: {missing}", hint="quantcli compare ORIGINAL QUANTIZED")
     if original is not None:
-        return recipe.model, os.fspath(original)
+        return recipe.model, model_name(original)
     output = default_output(make_request(None, recipe=recipe))
     if not Path(output).exists():
         raise ModelError(f"no such folder: {output}", hint="quantize first, with the same --recipe")

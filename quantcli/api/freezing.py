@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.request import Request, decide, make_request, plan_request, read_model
 from quantcli.errors import ModelError
 from quantcli.frozen.staging import Staging, check_output, machine_errors
+from quantcli.paths import expand
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """A frozen directory that was written, and what it took. It is a path where one is needed.
+    """A frozen directory that was written, and what it took. Implements `os.PathLike`.
 
     `seconds` is the time of running the plan, from the first read to the last shard in place.
     """
@@ -71,7 +72,7 @@ def quantize_request(
     on_plan: Callable[[Plan], None] | None = None,
 ) -> Frozen:
     """Quantize as asked. `on_plan` sees the plan before it is run."""
-    target = Path(output) if output is not None else default_output(request)
+    target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = plan_request(request)
     if on_plan is not None:
@@ -112,7 +113,7 @@ def _digest(decided: Plan, source: Source) -> str:
         try:
             status = path.stat()
         except FileNotFoundError as error:
-            raise ModelError(f"{path} is not there any more") from error
+            raise ModelError(f"{path} no longer exists") from error
         seen.append(f"{file} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 

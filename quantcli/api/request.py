@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
+from quantcli.paths import model_name
 from quantcli.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Request:
 def make_request(
     model: str | os.PathLike[str] | None,
     *,
-    recipe: str | Recipe | None = None,
+    recipe: str | os.PathLike[str] | Recipe | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     max_shard_size: int = MAX_SHARD_SIZE,
@@ -45,10 +46,12 @@ def make_request(
     `exclude`, `rules`); None leaves what the recipe says. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress. Raises `UsageError`.
     """
-    base = load_recipe(recipe) if isinstance(recipe, str) else recipe or Recipe()
-    whole = base.override(model=os.fspath(model) if model is not None else None, **options)
+    base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
+    whole = base.override(model=None if model is None else model_name(model), **options)
     if whole.model is None:
-        raise UsageError("no model is named", hint="name one, or set model in the recipe")
+        raise UsageError(
+            "missing argument: MODEL", hint="give a Hub id or a folder, or set model in the recipe"
+        )
     return Request(
         model=whole.model,
         recipe=whole,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.request import Request, decide, make_request, open_model, source_at
 from quantcli.dtypes import DOWNCASTS, WEIGHTS, parse_weights
 from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.paths import model_name
 from quantcli.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -48,14 +49,16 @@ class Footprint:
 def size(
     model: str | os.PathLike[str] | None, *, weights: Sequence[str] = (), **options: Any
 ) -> Footprint:
-    """Predict, to the byte, what a model takes at each weight dtype; read headers only.
+    """Predict the exact size of a model at each weight dtype; reads headers only.
 
-    `weights` are the dtypes asked for, by default all. `options` are those of `make_request`. A
-    frozen directory tells what is in it.
+    `weights` are the dtypes to predict, by default all. `options` are those of `make_request`. For
+    a frozen directory, returns what is in it.
     """
-    weights = [parse_weights(name) for name in dict.fromkeys(weights)]
-    if model is not None and is_frozen(model):
-        return _frozen_footprint(model, weights)
+    weights = list(dict.fromkeys(map(parse_weights, weights)))
+    if model is not None:
+        model = model_name(model)
+        if is_frozen(model):
+            return _frozen_footprint(model, weights)
     request = make_request(model, **options)
     if not weights:
         weights = [request.recipe.weights] if options.get("recipe") else [*WEIGHTS]
@@ -109,7 +112,7 @@ def _frozen_footprint(folder: str | os.PathLike[str], asked: Sequence[str]) -> F
     manifest = read_manifest(folder)
     found = manifest["footprint"]
     others = [name for name in asked if name != manifest["weights"]]
-    notice = f"{os.fspath(folder)} is frozen: it is not predicted as {', '.join(others)}"
+    notice = f"{os.fspath(folder)} is already quantized: no prediction for {', '.join(others)}"
     return Footprint(
         model=os.fspath(folder),
         revision=manifest["source"]["revision"],

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from quantcli.checkpoint.folder import Folder
+from quantcli.checkpoint.foreign import nearest_folder, no_such_folder, not_a_folder
 from quantcli.checkpoint.model import Checkpoint, read_checkpoint
 from quantcli.checkpoint.records import Source, TensorRecord
 from quantcli.errors import MachineError, ModelError, UsageError
+from quantcli.paths import model_name
 
 __all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
 
@@ -15,36 +17,47 @@ __all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
 def open_checkpoint(
     model: str, *, revision: str | None = None, progress: bool = False
 ) -> Checkpoint:
-    """Open a model by folder or by Hub id ("org/name" or "org/name@revision").
+    """Open a model by folder, by Hub id ("org/name" or "org/name@revision") or by its page.
 
     An existing folder wins. Reads the config and the headers only. `progress` lets
     huggingface_hub show its own progress bars. Raises `ModelError`, `MachineError` or, for
     revisions that contradict each other, `UsageError`.
     """
-    return read_checkpoint(_find(model, revision, progress=progress))
+    return read_checkpoint(_find(model_name(model), revision, progress=progress))
 
 
 def _find(model: str, revision: str | None, *, progress: bool) -> Source:
     if model and _exists(model):
         if revision is not None:
-            raise UsageError(f"{model} is a folder: it has no revision {revision}")
+            raise UsageError(
+                f"{model} is a folder: it has no revision {revision}",
+                hint="--revision is for models on the Hub",
+            )
+        if Path(model).is_file():
+            raise not_a_folder(Path(model))
         return Folder(model)
     repo, _, named = model.partition("@")
     if _looks_like_path(repo):
-        raise ModelError(f"no such folder: {model}", hint="a model of the Hub is named org/name")
+        raise no_such_folder(model)
     if model.endswith("@"):
-        raise UsageError(f"no revision is named after the @ of {model}")
+        raise UsageError(f"{model}: the revision after the @ is missing")
     if named and revision is not None and named != revision:
-        raise UsageError(f"two revisions were given: {named} and {revision}")
+        raise UsageError(f"two revisions: {named} in {model}, and --revision {revision}")
 
     from quantcli.checkpoint.hub import HubRepo
 
-    return HubRepo(repo, revision or named or None, progress=progress)
+    try:
+        return HubRepo(repo, revision or named or None, progress=progress)
+    except ModelError as error:
+        near = nearest_folder(repo)
+        if near is not None:
+            error.hint = f"did you mean the folder {near}? If not, {error.hint}"
+        raise
 
 
 def _exists(model: str) -> bool:
     try:
-        Path(model).expanduser().stat()
+        Path(model).stat()
     except PermissionError as error:
         raise MachineError(f"no permission to read {model}") from error
     except (OSError, ValueError, RuntimeError):

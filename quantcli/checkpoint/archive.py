@@ -73,7 +73,7 @@ def _check_plain(file: str, infos: Iterable[zipfile.ZipInfo], end: int) -> None:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ModelError(f"{file} is compressed: {name} cannot be mapped into memory")
         if not 0 <= info.header_offset <= info.header_offset + _LOCAL_HEADER <= end:
-            raise ModelError(f"{file} is damaged: {name} lies outside of it")
+            raise ModelError(f"{file} is damaged: {name} is outside the file")
 
 
 def _data_offset(info: zipfile.ZipInfo, limit: int, read_at: ReadAt) -> int:

@@ -21,7 +21,7 @@ class Folder(Source):
     def __init__(self, model: str) -> None:
         self.model = model
         self.revision = None
-        self._root = Path(model).expanduser()
+        self._root = Path(model)
         self._sizes = list_files(self._root)
 
     @property
@@ -75,11 +75,7 @@ def list_files(root: Path) -> dict[str, int]:
         return dict(_walk(root, "", seen=set()))
     except PermissionError as error:
         raise MachineError(f"no permission to read {error.filename}") from error
-    except NotADirectoryError as error:
-        raise ModelError(
-            f"{root} is a file, not a folder", hint=f"give its folder: {root.parent}"
-        ) from error
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"no such folder: {root}") from error
 
 

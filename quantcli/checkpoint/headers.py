@@ -41,7 +41,7 @@ def read_header(
     start = read_range(file, 0, min(size, max(guess, 8)))
     length: int = struct.unpack_from("<Q", start)[0]
     if length > MAX_HEADER:
-        raise not_weights(file, start, "safetensors: its header is too long")
+        raise not_weights(file, start, "a safetensors file: its header is too long")
     if 8 + length > size:
         raise truncated(file, 8 + length - size, "in its header")
     if 8 + length > len(start):
@@ -72,7 +72,7 @@ def _check_metadata(file: str, metadata: Any) -> None:
 def _record(file: str, name: str, entry: Any, base: int) -> TensorRecord:
     where = f"the header of {file}: tensor {name!r}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise ModelError(f"{where} is not described by a dtype, a shape and data_offsets")
+        raise ModelError(f"{where} must have exactly dtype, shape and data_offsets")
     if any("\ud800" <= char <= "\udfff" for char in name):
         raise ModelError(f"{where} has a name that is not Unicode text")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -119,4 +119,4 @@ def _check_extents(file: str, records: list[TensorRecord], *, begin: int, end: i
     if at > end:
         raise truncated(file, at - end, "in its payload")
     if at < end:
-        raise ModelError(f"{file} has {end - at:,} bytes after its last tensor that belong to none")
+        raise ModelError(f"{file} has {end - at:,} extra bytes after its last tensor")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint.folder import list_files, read_file_range
 from quantcli.checkpoint.hub_errors import explain, is_unreachable, translated
-from quantcli.checkpoint.records import CONFIG, Source
+from quantcli.checkpoint.records import CONFIG, MODULES, Source
 from quantcli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class HubRepo(Source):
             content = self._request_range(file, start, nbytes)
         if len(content) < nbytes:
             raise ModelError(
-                f"{file} of {self.model} came short: {nbytes - len(content):,} bytes are missing",
+                f"{file} of {self.model}: {nbytes - len(content):,} bytes are missing",
                 hint="try again",
             )
         return content
@@ -112,10 +112,10 @@ class HubRepo(Source):
         except RevisionResolutionError:
             raise refusal from error
         self.revision = found.resolved
-        config = self.cached(CONFIG)
-        if config is None:
+        known = self.cached(CONFIG) or self.cached(MODULES)
+        if known is None:
             raise refusal from error
-        here = list_files(config.parent)
+        here = list_files(known.parent)
         try:
             tree = get_cached_repo_tree(self.model, revision=self.revision)
         except CachedRepoTreeNotFoundError:
@@ -128,9 +128,9 @@ class HubRepo(Source):
     def _download(self, file: str) -> None:
         from huggingface_hub import hf_hub_download
 
-        # By the name of the branch for the config, so that the cache learns what the branch is,
-        # and finds it when offline; by the commit for everything else.
-        if file == CONFIG:
+        # By the name of the branch for what is read first, so that the cache learns what the
+        # branch is, and finds it when offline; by the commit for everything else.
+        if file in (CONFIG, MODULES):
             hf_hub_download(self.model, file, revision=self._requested, **self._options())
         if self.cached(file) is None:
             hf_hub_download(self.model, file, revision=self.revision, **self._options())

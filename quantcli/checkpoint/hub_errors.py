@@ -1,4 +1,4 @@
-"""What the Hub or the way to it refused, in the user's words."""
+"""What went wrong with the Hub or on the way to it, in the user's words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def translated(repo: str, revision: str | None) -> Iterator[None]:
 
 
 def is_unreachable(error: Exception) -> bool:
-    """Tell whether an error means that the Hub did not answer, so that the cache may."""
+    """Tell whether the Hub did not answer, so that the cache is used instead."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -39,7 +39,7 @@ def is_unreachable(error: Exception) -> bool:
 
 
 def explain(error: Exception, repo: str, revision: str | None) -> QuantcliError:
-    """Return the error that says to a user what `error`, raised for a repo, means."""
+    """Return our error for one that huggingface_hub raised for a repo."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
@@ -58,40 +58,41 @@ def _unanswered(error: Exception, repo: str) -> ModelError:
     match error:
         case errors.HFValidationError():
             return ModelError(
-                f"{repo!r} is neither a folder that exists nor the name of a model",
-                hint="a name looks like org/name or org/name@revision",
+                f"{repo!r} is neither a folder nor a model name",
+                hint="Hub models are written org/name or org/name@revision",
             )
         case errors.OfflineModeIsEnabled() | errors.LocalEntryNotFoundError():
             return ModelError(
-                f"offline, and not all that is needed of {repo} is in the cache",
+                f"offline, and {repo} is not fully cached",
                 hint=f"unset HF_HUB_OFFLINE, or run `hf download {repo}` while online",
             )
         case errors.FileMetadataError():
-            return ModelError(f"{endpoint()} does not answer as a Hub does", hint="see HF_ENDPOINT")
+            return ModelError(f"{endpoint()} is not a Hub", hint="check HF_ENDPOINT")
         case OSError():
             return ModelError(f"{repo} could not be downloaded: {error}", hint="try again")
     return ModelError(
-        f"cannot reach {endpoint()}, and not all that is needed of {repo} is in the cache",
+        f"cannot reach {endpoint()}, and {repo} is not fully cached",
         hint=f"check the network, its proxy and HF_ENDPOINT ({error})",
     )
 
 
 def _disk(error: OSError, repo: str) -> QuantcliError:
-    """Return the error that says to a user why a repo's files could not be kept or read."""
+    """Return the error for files of a repo that could not be written or read here."""
     where = error.filename or "the cache"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MachineError(
-            f"no space left for {repo} in {where}", hint="free some, or set HF_HOME to another disk"
+            f"no space left for {repo} in {where}",
+            hint="free some space, or set HF_HOME to a folder on another disk",
         )
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return MachineError(
-            f"no permission to write {where}", hint="set HF_HOME to a folder that is yours"
+            f"no permission to write {where}", hint="set HF_HOME to a folder you can write"
         )
     return ModelError(f"{repo} could not be downloaded: {error}", hint="try again")
 
 
 def endpoint() -> str:
-    """Return the address of the Hub that is asked."""
+    """Return the address of the Hub in use."""
     from huggingface_hub import constants
 
     return constants.ENDPOINT
@@ -104,18 +105,18 @@ def _refused(error: HfHubHTTPError, repo: str, revision: str | None) -> ModelErr
         case errors.RevisionNotFoundError():
             return ModelError(
                 f"no revision {revision} of {repo}",
-                hint="give a branch, a tag or a commit that exists",
+                hint="use an existing branch, tag or commit",
             )
         case errors.RemoteEntryNotFoundError():
-            return ModelError(f"{repo} lacks a file that it listed: {error}", hint="try again")
+            return ModelError(f"{repo}: a listed file is missing: {error}", hint="try again")
         case errors.GatedRepoError():
             return ModelError(
-                f"{repo} is gated, and you have no access",
+                f"{repo} is gated, and you do not have access",
                 hint=f"accept its terms at {endpoint()}/{repo}, then {LOG_IN}",
             )
         case errors.RepositoryNotFoundError():
             return ModelError(
-                f"no model {repo} on {endpoint()}, and no folder of that name",
+                f"no model {repo} on {endpoint()}, and no folder {repo}",
                 hint=f"check the name; if it is private, {LOG_IN}",
             )
         case errors.DisabledRepoError():
@@ -128,10 +129,10 @@ def _refused_by_status(status: int, repo: str) -> ModelError:
         return ModelError(f"{endpoint()} refused access to {repo} (HTTP {status})", hint=LOG_IN)
     if status == 429:
         return ModelError(
-            f"{endpoint()} answers too many requests (HTTP 429)",
-            hint=f"wait a little; {LOG_IN} for a higher limit",
+            f"{endpoint()}: too many requests (HTTP 429)",
+            hint=f"try again in a few minutes; {LOG_IN} for a higher limit",
         )
     return ModelError(
-        f"{endpoint()} failed for {repo} (HTTP {status}), and the cache lacks it",
+        f"{endpoint()} failed (HTTP {status}), and {repo} is not cached",
         hint="try again later",
     )

@@ -31,7 +31,13 @@ _WEIGHTS = re.compile(
 
 _STATE = re.compile(r"(trainer_state|zero_to_fp32|latest|global_step\d*|scaler|rng_state.*)(\..*)?")
 
-_MADE_ANEW = {"config.json", "README.md", "quantcli.json", "quanto_qmap.json"}
+_LEFT = {
+    "config.json",  # these four are written anew
+    "README.md",
+    "quantcli.json",
+    "quanto_qmap.json",
+    "adapter_config.json",  # transformers would load the model that it names, with peft
+}
 
 _EXPORTS = {"onnx", "openvino", "coreml", "tflite", "tensorrt", "gguf", "mlx", "original", "runs"}
 
@@ -51,10 +57,12 @@ class Layout:
     metadata: dict[str, Any] | None = None
 
 
-def find_entry(names: Collection[str], config: Mapping[str, Any], *, model: str) -> tuple[str, str]:
-    """Return the format and the file that transformers would begin with.
+def find_entry(
+    names: Collection[str], config: Mapping[str, Any], *, model: str
+) -> tuple[str, str] | None:
+    """Return the format and the file that transformers would begin with, None if there is none.
 
-    Raises `ModelError` where there is none; the hint names what is there instead.
+    Raises `ModelError` if the config names a file that is not there.
     """
     explicit = config.get("transformers_weights")
     if isinstance(explicit, str) and explicit.removesuffix(_INDEX).endswith(".safetensors"):
@@ -65,7 +73,7 @@ def find_entry(names: Collection[str], config: Mapping[str, Any], *, model: str)
     for weights_format, entry in ENTRIES:
         if entry in names:
             return weights_format, entry
-    raise ModelError(f"no weights in {model}", hint=_what_else(names))
+    return None
 
 
 def parse_layout(weights_format: str, entry: str, index: bytes | None) -> Layout:
@@ -134,7 +142,7 @@ def _is_side(name: str, folders: Collection[str]) -> bool:
         return False
     if any(path.is_relative_to(folder) for folder in folders):
         return path.name != "README.md"
-    if name in _MADE_ANEW or _WEIGHTS.fullmatch(path.name) or _STATE.fullmatch(path.name):
+    if name in _LEFT or _WEIGHTS.fullmatch(path.name) or _STATE.fullmatch(path.name):
         return False
     return not any(_is_foreign(part) for part in path.parts[:-1])
 
@@ -143,11 +151,8 @@ def _is_foreign(folder: str) -> bool:
     return folder.lower() in _EXPORTS or folder.startswith(("checkpoint-", "global_step"))
 
 
-def _what_else(names: Collection[str]) -> str:
-    if "adapter_config.json" in names:
-        return "it is an adapter: merge it into its base model first, and give that"
-    if "model_index.json" in names:
-        return "it is a diffusers pipeline: give the folder of one of its models"
+def what_else(names: Collection[str]) -> str:
+    """Return the hint that names the weights that are needed, and those that there are."""
     found = sorted(name for name in names if _WEIGHTS.fullmatch(PurePosixPath(name).name))
     wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
     if not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import headers, layout
+from quantcli.checkpoint.foreign import not_a_model
 from quantcli.checkpoint.jsonfile import check_writable, parse_object
 from quantcli.checkpoint.layout import Layout
+from quantcli.checkpoint.nested import read_modules, unnest
 from quantcli.checkpoint.payload import Payload
 from quantcli.checkpoint.records import CONFIG, Source, TensorRecord
 from quantcli.errors import ModelError
@@ -86,12 +87,7 @@ class Checkpoint:
         return [(name, self.path(name)) for name in self._side_names()]
 
     def _side_names(self) -> list[str]:
-        modules = "modules.json"
-        content = self._source.read_all(modules) if modules in self._source.sizes else b"[]"
-        try:
-            folders = layout.module_folders(json.loads(content))
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"{modules} of {self.model} is not valid JSON: {error}") from error
+        folders = layout.module_folders(read_modules(self._source))
         known = {*self.weight_files, self._entry}
         return layout.side_names(self._source.sizes, weight_files=known, folders=folders)
 
@@ -101,14 +97,16 @@ def read_checkpoint(source: Source) -> Checkpoint:
 
     Raises `ModelError` for anything that is missing or not sound.
     """
+    source = unnest(source)
     sizes = source.sizes
     if CONFIG not in sizes:
-        raise ModelError(
-            f"no {CONFIG} in {source.model}", hint="quantcli needs a model in transformers' format"
-        )
+        raise not_a_model(source)
     config = parse_object(source.read_all(CONFIG), where=f"{CONFIG} of {source.model}")
     check_writable(config, where=f"{CONFIG} of {source.model}")
-    weights_format, entry = layout.find_entry(sizes, config, model=source.model)
+    found = layout.find_entry(sizes, config, model=source.model)
+    if found is None:
+        raise not_a_model(source)
+    weights_format, entry = found
     index = source.read_all(entry) if layout.is_index(entry) else None
     weights = layout.parse_layout(weights_format, entry, index)
     missing = [file for file in weights.files if file not in sizes]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG = "config.json"
+MODULES = "modules.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

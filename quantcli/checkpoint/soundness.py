@@ -20,7 +20,7 @@ def damaged(file: str, error: Exception) -> ModelError:
 
 
 def not_weights(file: str, start: bytes, wanted: str) -> ModelError:
-    """Return the error for a file that begins with something else than what `wanted` writes."""
+    """Return the error for a file that does not begin as `wanted` ("a safetensors file") does."""
     if start.startswith(b"version https://git-lfs"):
         return ModelError(f"{file} is a Git LFS pointer, not the file", hint="run `git lfs pull`")
-    return ModelError(f"{file} is not a file of {wanted}", hint=AGAIN)
+    return ModelError(f"{file} is not {wanted}", hint=AGAIN)

@@ -77,7 +77,7 @@ def _read(source: Source, file: str, stream: IO[bytes]) -> dict[str, TensorRecor
         if magic == _ZIP_MAGIC:
             return _archive_records(file, stream)
         if not magic.startswith(pickle.PROTO):
-            raise not_weights(file, magic + stream.read(64), "torch.save")
+            raise not_weights(file, magic + stream.read(64), "a file of torch.save")
     source.fetch([file])
     return dict(_legacy_records(file, load(source.path(file), file)))
 
@@ -114,7 +114,7 @@ def _check_tensors(file: str, tensors: Any) -> dict[str, torch.Tensor]:
         raise ModelError(f"{file} holds {type(tensors).__name__}, not tensors by name")
     for name, tensor in tensors.items():
         if not isinstance(name, str):
-            raise ModelError(f"{file} holds a tensor under {name!r}, which is no name")
+            raise ModelError(f"{file} holds a tensor under {name!r}, which is not a name")
         if not isinstance(tensor, torch.Tensor):
             raise ModelError(
                 f"{file} holds more than tensors by name: {name!r} is {type(tensor).__name__}",

@@ -12,12 +12,14 @@ import typer
 from quantcli.cli import compare, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, say, tell
+from quantcli.cli.usage import explain
 from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
     name="quantcli",
-    help="Quantize a Hugging Face model with Quanto, and prove that it is still the same model.",
-    epilog="Environment: HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE as everywhere; "
+    help="Quantize Hugging Face models with Quanto, and check the result against the original.",
+    epilog="Environment: HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE work as in "
+    "huggingface_hub; "
     "QUANTCLI_DEBUG=1 shows tracebacks.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -45,7 +47,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Show the help where no command is given."""
+    """Show the help if no command is given."""
     if context.invoked_subcommand is None:
         say(context.get_help())
 
@@ -73,24 +75,21 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _report(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
-        return _report(*_usage(error), error.exit_code)
+        words = sys.argv[1:] if arguments is None else arguments
+        return _report(*explain(error, words, _commands()), error.exit_code)
     except MemoryError:
         if debug:
             raise
         return _report(
-            "not enough memory", "use fewer --jobs, or a larger machine", MachineError.exit_code
+            "not enough memory",
+            "use fewer --jobs, or a larger machine",
+            MachineError.exit_code,
         )
     return code if isinstance(code, int) else 0
 
 
-def _usage(error: typer.TyperException) -> tuple[str, str]:
-    """Put Typer's words into ours: what is wrong, and the way out."""
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        return error.message, f"did you mean {min(possibilities)}?"
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "quantcli"
-    return error.format_message(), f"{path} --help shows how it is used"
+def _commands() -> list[str]:
+    return [str(command.name) for command in app.registered_commands]
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
@@ -105,7 +104,7 @@ def _one_line(text: str) -> str:
 
 
 def _quieten_libraries(*, debug: bool) -> None:
-    """Keep standard error for our own words: the libraries' warnings are for developers."""
+    """Silence the libraries: their warnings are for developers, not for users of a command."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

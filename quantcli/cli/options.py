@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from quantcli.dtypes import WEIGHTS, parse_weights
+from quantcli.dtypes import WEIGHTS, canonical, parse_weights
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
 OPTIMIZERS = ("max", "hqq")
@@ -26,12 +27,12 @@ def _some_weights(values: list[str] | None) -> list[str]:
 
 def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
     if value is not None and value not in known:
-        raise UsageError(f"{option}: unknown choice: {value}", hint=did_you_mean(value, known))
+        raise UsageError(f"{option}: unknown value: {value}", hint=did_you_mean(value, known))
     return value
 
 
 def _rest(value: str | None) -> str | None:
-    return _choice("--rest", RESTS, value)
+    return _choice("--rest", RESTS, canonical(value))
 
 
 def _optimizer(value: str | None) -> str | None:
@@ -47,8 +48,13 @@ def parse_size(text: str) -> int:
     except (ValueError, KeyError, OverflowError):
         size = 0
     if size <= 0:
-        raise UsageError(f"not a size: {text}", hint="sizes are like 5GB or 500MB")
+        raise UsageError(f"not a size: {text}", hint="write it like 5GB or 500MB")
     return size
+
+
+def home(value: Path | None) -> Path | None:
+    """Return a path with the home folder in the place of `~`. Raises `UsageError`."""
+    return None if value is None else Path(expand(value))
 
 
 def _size(value: str) -> str:
@@ -60,7 +66,7 @@ Model = Annotated[
     str | None,
     typer.Argument(
         metavar="MODEL",
-        help="Hub id (org/name or org/name@revision) or folder.",
+        help="Hub id (org/name or org/name@revision), or folder.",
         show_default=False,
     ),
 ]
@@ -95,12 +101,12 @@ ManyWeights = Annotated[
         "--weights",
         metavar="DTYPE",
         callback=_some_weights,
-        help="A weight dtype to predict; repeat for more. [default: all]",
+        help="Weight dtype to predict; repeatable. [default: all]",
     ),
 ]
 RecipeName = Annotated[
     str | None,
-    typer.Option("--recipe", metavar="NAME|FILE", help="A shipped recipe, or a TOML file."),
+    typer.Option("--recipe", metavar="NAME|FILE", help="Name of a shipped recipe, or a TOML file."),
 ]
 Include = Annotated[
     list[str] | None,
@@ -110,7 +116,9 @@ Include = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="GLOB", help="Keep modules whose name matches; repeatable."),
+    typer.Option(
+        "--exclude", metavar="GLOB", help="Do not quantize modules whose name matches; repeatable."
+    ),
 ]
 Rest = Annotated[
     str | None,
@@ -118,7 +126,7 @@ Rest = Annotated[
         "--rest",
         metavar="|".join(RESTS),
         callback=_rest,
-        help="Dtype of what stays unquantized, and of the scales. [default: keep]",
+        help="Dtype of the unquantized weights and of the scales. [default: keep]",
     ),
 ]
 Optimizer = Annotated[
@@ -127,7 +135,7 @@ Optimizer = Annotated[
         "--optimizer",
         metavar="|".join(OPTIMIZERS),
         callback=_optimizer,
-        help="How scales are found; hqq is for int4 and int2, and slower. [default: max]",
+        help="How scales are computed; hqq is slower, for int4 and int2. [default: max]",
     ),
 ]
 GroupSize = Annotated[
@@ -135,7 +143,7 @@ GroupSize = Annotated[
     typer.Option(
         "--group-size",
         metavar="N",
-        help="Values that share a scale, for int4 and int2. [default: Quanto's own choice]",
+        help="Values per scale, for int4 and int2. [default: Quanto's choice]",
     ),
 ]
 Revision = Annotated[
@@ -143,32 +151,38 @@ Revision = Annotated[
     typer.Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub repo."),
 ]
 TrustRemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run code that the repository brings along.")
+    bool, typer.Option("--trust-remote-code", help="Run the Python code in the model's repository.")
 ]
 MaxShardSize = Annotated[
     str,
-    typer.Option("--max-shard-size", metavar="SIZE", callback=_size, help="Largest output file."),
+    typer.Option(
+        "--max-shard-size", metavar="SIZE", callback=_size, help="Maximum size of an output file."
+    ),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", metavar="N", min=1, help="Threads. [default: the cores]"),
+    typer.Option("--jobs", metavar="N", min=1, help="Number of threads. [default: one per core]"),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="DIR", help="The frozen directory. [default: ./<name>-<dtype>]"
+        "-o",
+        "--output",
+        metavar="DIR",
+        callback=home,
+        help="Output directory. [default: ./<name>-<dtype>]",
     ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and do nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="No progress, no warnings; print the directory alone."),
+    typer.Option("-q", "--quiet", help="No progress or warnings; print only the output directory."),
 ]
 QuietReport = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="No progress, no warnings; print one line alone."),
+    typer.Option("-q", "--quiet", help="No progress or warnings; print one line."),
 ]

@@ -17,8 +17,8 @@ from quantcli.errors import MachineError
 if TYPE_CHECKING:
     from rich.table import Table
 
-PIPE_WIDTH = 160
-"""Columns of a table that no terminal shows: wide enough that no cell wraps."""
+PIPE_WIDTH = 10_000
+"""Columns of a table that no terminal shows: more than any needs, so that no cell wraps."""
 
 
 CLOSED_PIPE = 141
@@ -41,9 +41,35 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Print a line on standard error; no work is lost where that cannot be written."""
+    """Print a line on standard error; no work is lost if that cannot be written.
+
+    On a terminal a long line is wrapped at spaces. A pipe or a log gets it as it is.
+    """
     with contextlib.suppress(OSError):
-        typer.echo(text, err=True)
+        typer.echo(_wrap(text) if sys.stderr.isatty() else text, err=True)
+
+
+def _wrap(text: str) -> str:
+    """Return a line in lines as wide as the terminal, those after the first indented."""
+    import textwrap
+
+    return textwrap.fill(
+        text,
+        width=max(_terminal_width(), 20),
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _terminal_width() -> int:
+    # shutil.get_terminal_size asks standard output, which may be a pipe
+    with contextlib.suppress(ValueError):
+        return int(os.environ.get("COLUMNS", ""))
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def open_closed_streams() -> None:
@@ -66,20 +92,19 @@ def print_json(data: dict[str, Any]) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, or wide enough for a pipe.
+    """Print a table as wide as the terminal; in a pipe, as wide as its cells.
 
-    Its title and caption go before and after it: rich would wrap them at the table's width. On a
-    narrow terminal lines run over: rich would leave out what does not fit.
+    Its title and caption go before and after it: rich would wrap them at the table's width.
     """
     from rich.console import Console
-    from rich.measure import Measurement
+
+    from quantcli.cli.columns import fit
 
     text = io.StringIO()
     console = Console(file=text, force_terminal=sys.stdout.isatty(), highlight=False)
     title, caption = table.title, table.caption
     table.title = table.caption = None
-    least = Measurement.get(console, console.options.update_width(PIPE_WIDTH), table).minimum
-    console.width = max(console.width, least) if console.is_terminal else PIPE_WIDTH
+    console.width = fit(table, console, console.width if console.is_terminal else PIPE_WIDTH)
     console.print(title, style="bold", soft_wrap=True, markup=False)
     console.print(table)
     if caption:

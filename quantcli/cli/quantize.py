@@ -68,7 +68,7 @@ def quantize(
         show_downloads=sys.stderr.isatty() and not quiet,
     )
     if dry_run:
-        _show_plan(request, as_json=as_json, quiet=quiet)
+        _show_plan(request, output, as_json=as_json, quiet=quiet)
         return
     try:
         frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
@@ -89,7 +89,7 @@ def _say_interrupted(request: Request, output: Path | None) -> None:
 
     tell("error: interrupted")
     if partial_folder(output or default_output(request)).exists():
-        tell("hint: the same command goes on from the shards that are finished")
+        tell("hint: run the same command again to resume")
 
 
 def _run(
@@ -114,20 +114,24 @@ def _run(
     )
     if not quiet:
         warn(
-            f"{name}: {count} rows are all zero; their float8 data is 0, where Quanto's is NaN"
+            f"{name}: {count} rows are all zero: stored as 0, where Quanto stores NaN"
             for name, count in frozen.mended.items()
         )
     return frozen
 
 
-def _show_plan(request: Request, *, as_json: bool, quiet: bool) -> None:
-    from quantcli.api import plan_request
+def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: bool) -> None:
+    from quantcli.api import default_output, plan_request
 
     plan = plan_request(request)[0]
     if not quiet:
         warn(plan.notices)
     if as_json:
         print_json(plan.to_dict())
+        return
+    if quiet:
+        target = output or default_output(request)
+        say(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
         return
     from quantcli.cli.tables import footprint_table, kept_table, plan_table
 
@@ -145,7 +149,7 @@ def _show(frozen: Frozen, seconds_total: float) -> None:
     kept = kept_table(frozen.plan)
     if kept is not None:
         print_table(kept)
-    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in all)")
+    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in total)")
 
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:

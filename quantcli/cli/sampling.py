@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from quantcli.cli.options import home
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.metrics import TASKS
 
@@ -128,7 +129,10 @@ ReportOnly = Annotated[
 Baseline = Annotated[
     Path | None,
     typer.Option(
-        "--baseline", metavar="FILE", help="Compare with a file that --save-baseline wrote."
+        "--baseline",
+        metavar="FILE",
+        callback=home,
+        help="Compare with a file that --save-baseline wrote.",
     ),
 ]
 MaxRegression = Annotated[
@@ -141,14 +145,19 @@ MaxRegression = Annotated[
 ]
 SaveBaseline = Annotated[
     Path | None,
-    typer.Option("--save-baseline", metavar="FILE", help="Save the metrics as a baseline."),
+    typer.Option(
+        "--save-baseline", metavar="FILE", callback=home, help="Save the metrics as a baseline."
+    ),
 ]
 Markdown = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write a report in Markdown.")
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", callback=home, help="Write a report in Markdown."),
 ]
 Junit = Annotated[
     Path | None,
-    typer.Option("--junit", metavar="FILE", help="Write JUnit XML with a test case per gate."),
+    typer.Option(
+        "--junit", metavar="FILE", callback=home, help="Write JUnit XML with a test case per gate."
+    ),
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="DEVICE", help="Device to run on: cpu, cuda or mps.")

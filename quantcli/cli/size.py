@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.cli import options
 from quantcli.cli.output import print_json, print_table, warn
-from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint
@@ -26,13 +25,11 @@ def size(
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
-    """Predict, to the byte, what a model takes at each weight dtype.
+    """Predict the exact size of a model at each weight dtype.
 
-    Reads headers and the config only: a few hundred kilobytes of a Hub repo, whatever the model's
-    size. On a frozen directory it tells what is in it.
+    Reads only the headers and the config: a few hundred kilobytes of a Hub repo, whatever the size
+    of the model. For a frozen directory, shows what is in it.
     """
-    if model is None and recipe is None:
-        raise UsageError("no model is named", hint="quantcli size MODEL")
     from quantcli import api
 
     footprint = api.size(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from quantcli.cli.output import gigabytes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title)
     for name in left:
-        table.add_column(name, overflow="fold")
+        table.add_column(name)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -85,7 +86,7 @@ def kept_table(plan: Plan) -> Table | None:
         return None
     table = _table("kept", ["because"], ["tensors", "bytes"])
     for reason, (count, nbytes) in reasons.items():
-        table.add_row(reason, str(count), f"{nbytes:,}")
+        table.add_row(escape(reason), str(count), f"{nbytes:,}")
     return table
 
 
@@ -98,13 +99,15 @@ def plan_table(plan: Plan) -> Table:
         key = (pattern, "x".join(map(str, tensor.shape)), _action(tensor), tensor.reason)
         groups.setdefault(key, []).append(tensor)
     for key, tensors in groups.items():
-        table.add_row(*key, str(len(tensors)), f"{sum(tensor.nbytes for tensor in tensors):,}")
+        table.add_row(
+            *map(escape, key), str(len(tensors)), f"{sum(tensor.nbytes for tensor in tensors):,}"
+        )
     return table
 
 
 def _action(tensor: TensorPlan) -> str:
     if tensor.action == "quantize":
-        groups = f" in {tensor.group_size}s" if tensor.group_size else ""
+        groups = f", group {tensor.group_size}" if tensor.group_size else ""
         return f"{tensor.qtype}{groups}"
     if tensor.action in ("keep", "cast"):
         return f"{tensor.action} {tensor.dtype}"

@@ -19,14 +19,17 @@ Example:
 
 def verify(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A frozen directory.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", callback=options.home, help="A frozen directory.", show_default=False
+        ),
     ],
     as_json: options.Json = False,
 ) -> None:
     """Check the files of a frozen directory against its checksums.
 
-    Every file must have the sha256 that the manifest holds. Exits with 1 where a file is missing
-    or is not what was written.
+    Compares the sha256 of every file with the manifest. Exits with 1 if a file is missing or
+    has changed.
     """
     from quantcli.frozen.manifest import read_manifest
     from quantcli.frozen.verify import verify as check
@@ -36,7 +39,7 @@ def verify(
     if as_json:
         print_json({"directory": str(directory), "files": files, "problems": problems})
     elif not problems:
-        say(f"{directory}: {files} files are what was written")
+        say(f"{directory}: all {files} files match their checksums")
     if problems:
         raise VerificationError(
             f"{directory}: {'; '.join(problems[:5])}", hint="quantize the original again"

@@ -19,24 +19,43 @@ from quantcli.frozen.manifest import is_frozen
 DIGEST = ".plan"
 LOCK = ".lock"
 
+_ELSEWHERE = "use another -o"
+_FREE_SPACE = "free some space, or use -o to write to another disk"
+
 
 def check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that exists, unless it may be replaced.
+    """Raise if an output cannot be written, or exists and may not be replaced.
 
-    Only a frozen directory or an empty one is ever replaced. Raises `UsageError`, and
-    `MachineError` where there can be no such path.
+    An empty folder is always replaced, a frozen directory only with `overwrite`, and nothing else
+    ever. Raises `UsageError`, and `MachineError` where there can be no such path.
     """
     with machine_errors(output):
         if not output.exists() and not output.is_symlink():
             return
-    if not output.is_dir():
-        raise UsageError(f"{output} exists and is not a directory", hint="choose another with -o")
-    if not overwrite:
-        raise UsageError(f"{output} exists", hint="pass --overwrite, or choose another with -o")
-    if not is_frozen(output) and any(output.iterdir()):
+        if not output.is_dir():
+            raise UsageError(f"{output} already exists and is not a folder", hint=_ELSEWHERE)
+        if any(output.iterdir()):
+            _check_overwrite(output, overwrite=overwrite)
+        _check_replaceable(output)
+
+
+def _check_overwrite(output: Path, *, overwrite: bool) -> None:
+    if not is_frozen(output):
         raise UsageError(
-            f"{output} is not a frozen directory, and is not overwritten",
-            hint="remove it yourself, or choose another with -o",
+            f"{output} already exists, and is not a frozen directory of quantcli",
+            hint="use another -o, or delete it first",
+        )
+    if not overwrite:
+        raise UsageError(f"{output} already exists", hint="use --overwrite or another -o")
+
+
+def _check_replaceable(output: Path) -> None:
+    """Raise for a folder that no other can take the place of: a mount, or where the user is."""
+    if output.is_mount() or output.samefile(Path.cwd()):
+        what = "a mount point" if output.is_mount() else "the current folder"
+        raise UsageError(
+            f"{output} is {what}, and cannot be replaced",
+            hint=f"use a folder in it: -o {output / 'NAME'}",
         )
 
 
@@ -120,7 +139,8 @@ class Staging:
         if not mine:
             os.close(self._lock)
             raise MachineError(
-                f"another quantcli is writing {self.output}", hint="wait for it, or use -o"
+                f"another quantcli is writing {self.output}",
+                hint="wait for it to finish, or use another -o",
             )
 
     def _empty_unless_resumed(self) -> None:
@@ -138,9 +158,9 @@ class Staging:
         free = shutil.disk_usage(self.folder).free
         if self._needed - present > free:
             raise MachineError(
-                f"no space: {self.output} takes {self._needed / 1e9:.3f} GB "
-                f"and {free / 1e9:.3f} GB are free",
-                hint="free some space, or write elsewhere with -o",
+                f"no space left: {self.output} needs {self._needed / 1e9:.3f} GB, "
+                f"{free / 1e9:.3f} GB are free",
+                hint=_FREE_SPACE,
             )
 
     def _remove(self) -> None:
@@ -156,15 +176,13 @@ def machine_errors(output: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MachineError(
                 f"no space left on the disk of {output}",
-                hint="free some space, or write elsewhere with -o",
+                hint=_FREE_SPACE,
             ) from error
         if isinstance(error, FileExistsError | NotADirectoryError):
             raise UsageError(
-                f"{output} cannot be made: {error.strerror}", hint="choose another place with -o"
+                f"cannot create {output}: {error.strerror}", hint=_ELSEWHERE
             ) from error
-        raise MachineError(
-            f"cannot write {output}: {error.strerror}", hint="choose another place with -o"
-        ) from error
+        raise MachineError(f"cannot write {output}: {error.strerror}", hint=_ELSEWHERE) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, QuantcliError
 from quantcli.loading.registration import METHOD, register
+from quantcli.paths import expand
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +29,7 @@ def load(
 
     Raises `ModelError` where the directory is not a frozen one, lacks a tensor or has one too many.
     """
-    folder = Path(directory)
+    folder = Path(expand(directory))
     config = _read_config(folder)
     register()
     import safetensors

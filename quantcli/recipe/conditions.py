@@ -35,13 +35,13 @@ def split_condition(text: str) -> tuple[str, str, float]:
     try:
         return metric, operator, float(limit)
     except ValueError:
-        raise UsageError(f"not a gate: {text}: {limit} is no number", hint=_SPELLING) from None
+        raise UsageError(f"not a gate: {text}: {limit} is not a number", hint=_SPELLING) from None
 
 
 def named_condition(name: str, limit: float) -> tuple[str, str, float]:
     """Return metric, operator and limit of a condition with a name.
 
-    Raises `UsageError` where the metric is never on that side of the limit.
+    Raises `UsageError` if the limit is out of the metric's range.
     """
     name_of_metric, operator = NAMED[name]
     metric = find_metric(name_of_metric)
@@ -51,19 +51,19 @@ def named_condition(name: str, limit: float) -> tuple[str, str, float]:
 
 
 def check_limit(metric: Metric, operator: str, limit: float) -> None:
-    """Refuse a limit that the metric cannot have, or that no value of it meets. `UsageError`."""
+    """Raise `UsageError` for a limit outside the metric's range, or that no value can meet."""
     hint = _range(metric)
     if not math.isfinite(limit):
-        raise UsageError(f"{metric.name}: {limit} is not a limit", hint=hint)
+        raise UsageError(f"{metric.name}: {limit} is not a finite number", hint=hint)
     if not metric.least <= limit <= metric.greatest:
-        raise UsageError(f"{metric.name} is never {limit:g}", hint=hint)
+        raise UsageError(f"{metric.name}: {limit:g} is out of range", hint=hint)
     if (operator, limit) in {(">", metric.greatest), ("<", metric.least)}:
-        raise UsageError(f"{metric.name} is never {operator} {limit:g}", hint=hint)
+        raise UsageError(f"{metric.name}: {operator} {limit:g} is out of range", hint=hint)
 
 
 def _range(metric: Metric) -> str:
     if math.isinf(metric.least):
-        return "any finite number"
+        return "give a number"
     if math.isinf(metric.greatest):
-        return f"it is {metric.least:g} or more"
-    return f"it lies between {metric.least:g} and {metric.greatest:g}"
+        return f"give {metric.least:g} or more"
+    return f"give a number from {metric.least:g} to {metric.greatest:g}"

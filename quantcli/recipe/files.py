@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.paths import expand
 from quantcli.recipe.schema import Recipe
 
 _PACKAGE = Path(__file__).parents[1]
@@ -14,20 +16,20 @@ _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 """Where the shipped recipes lie: in an installed package, and in a source checkout."""
 
 
-def load_recipe(name_or_path: str) -> Recipe:
+def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     """Return a shipped recipe by its name, or the recipe in a file.
 
     Relative paths in it are taken from the file's folder. Raises `UsageError` where there is none,
     or it does not validate.
     """
-    if _is_path(name_or_path):
-        path = Path(name_or_path)
+    name = expand(name_or_path)
+    if _is_path(name):
+        path = Path(name)
         return _load(path, origin=str(path))
     recipes = shipped()
-    if name_or_path not in recipes:
-        message = f"unknown recipe: {name_or_path}"
-        raise UsageError(message, hint=did_you_mean(name_or_path, recipes))
-    return _load(recipes[name_or_path], origin=name_or_path)
+    if name not in recipes:
+        raise UsageError(f"unknown recipe: {name}", hint=did_you_mean(name, recipes))
+    return _load(recipes[name], origin=name)
 
 
 def shipped() -> dict[str, Path]:
@@ -53,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except FileNotFoundError:
         hint = did_you_mean(path.stem, shipped())
-        raise UsageError(f"no such recipe: {path}", hint=f"of the shipped ones, {hint}") from None
+        raise UsageError(f"no such recipe: {path}", hint=f"shipped recipes: {hint}") from None
     except OSError as error:
         raise UsageError(f"cannot read recipe {path}: {error.strerror}") from None
     except UnicodeDecodeError:

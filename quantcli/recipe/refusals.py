@@ -25,7 +25,7 @@ _WANTED = {
 _COMPLAINTS = {
     "missing": "is missing",
     "string_too_short": "must not be empty",
-    "string_unicode": "is not text that can be encoded",
+    "string_unicode": "is not valid Unicode",
 }
 """Pydantic's name of any other error -> what is wrong."""
 

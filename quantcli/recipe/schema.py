@@ -18,6 +18,7 @@ from quantcli.recipe.values import (
     KEEP,
     Embeddings,
     GroupSize,
+    Model,
     Optimizer,
     Rest,
     RuledWeights,
@@ -50,14 +51,14 @@ class Rule(Table):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if self.weights is None and self.group_size is None:
-            raise refusal("says nothing", "give it weights, group_size or both")
+            raise refusal("has no effect", "give it weights, group_size or both")
         return self
 
 
 class Recipe(Table):
     """What the user wants of a model. `parse` and `override` make one from unchecked values."""
 
-    model: Text | None = None
+    model: Model | None = None
     weights: Weights = "int8"
     embeddings: Embeddings = KEEP
     rest: Rest = KEEP
@@ -151,24 +152,26 @@ class Recipe(Table):
     def _check_downcast(self) -> None:
         for key in ("rules", "include", "exclude", "group_size"):
             if getattr(self, key):
-                message = f"{key}: has no use, as {self.weights} casts the whole model"
+                message = f"{key}: does not apply, since {self.weights} casts the whole model"
                 raise refusal(message, f"leave it out, or quantize: {', '.join(QTYPES)}")
         if self.rest not in (KEEP, self.weights):
             message = f"rest: {self.rest} contradicts weights = {self.weights}"
-            raise refusal(message, f"{self.weights} casts the whole model: leave out rest")
+            raise refusal(message, f"{self.weights} already casts the whole model: leave out rest")
 
     def _check_grouped(self) -> None:
         asked = {self.weights, *(rule.weights for rule in self.rules)}
         if asked.isdisjoint(GROUPED):
             if self.optimizer == "hqq":
-                raise refusal("optimizer: hqq is for int4 and int2", f"{self.weights} takes max")
+                raise refusal(
+                    "optimizer: hqq is only for int4 and int2", f"use max for {self.weights}"
+                )
             if self.group_size:
-                hint = f"{self.weights} has one scale a row: leave out group_size"
-                raise refusal("group_size: is for int4 and int2", hint)
+                hint = f"{self.weights} has one scale per row: leave out group_size"
+                raise refusal("group_size: only for int4 and int2", hint)
         for index, rule in enumerate(self.rules):
             weights = rule.weights or self.weights
             if rule.group_size and weights not in GROUPED:
-                message = f"rules[{index}].group_size: is for int4 and int2"
+                message = f"rules[{index}].group_size: only for int4 and int2"
                 raise refusal(message, f"the weights of this rule are {weights}")
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 from quantcli.errors import UsageError
 from quantcli.recipe.conditions import NAMED, named_condition, split_condition
 from quantcli.recipe.refusals import usage_error
-from quantcli.recipe.values import Count, Limit, Seed, Switch, Task, Text, refusal
+from quantcli.recipe.values import Count, File, Limit, Seed, Switch, Task, Text, refusal
 
 
 class Table(BaseModel):
@@ -48,9 +48,9 @@ class Compare(Table):
 
     task: Task | None = None
     text: tuple[Text, ...] = ()
-    image: tuple[Text, ...] = ()
-    audio: tuple[Text, ...] = ()
-    data: Text | None = None
+    image: tuple[File, ...] = ()
+    audio: tuple[File, ...] = ()
+    data: File | None = None
     samples: Count | None = None
     max_tokens: Count | None = None
     generate: Switch = True
@@ -115,5 +115,5 @@ class GateOptions(Gates):
     """What `quantcli.compare(gates=)` takes: the keys of `[gates]`, and options of one run."""
 
     report_only: Switch = False
-    baseline: Text | None = None
+    baseline: File | None = None
     max_regression: tuple[Text, ...] = ()

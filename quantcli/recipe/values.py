@@ -1,16 +1,24 @@
-"""The values that a key of a recipe can have, and what is said of all others."""
+"""The values that a key of a recipe can have, and the errors for all others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, StrictBool, StrictFloat, StrictInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+)
 from pydantic_core import PydanticCustomError
 
-from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS
-from quantcli.errors import did_you_mean
+from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS, canonical
+from quantcli.errors import QuantcliError, did_you_mean
 from quantcli.metrics import TASKS
+from quantcli.paths import expand, model_name
 
 KEEP = "keep"
 """What a rule, `embeddings` or `rest` says of weights that stay as they are."""
@@ -34,6 +42,21 @@ def refusal(message: str, hint: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("refusal", "{message}", {"message": message, "hint": hint})
 
 
+def _read_as(read: Callable[[str], str], value: str) -> str:
+    try:
+        return read(value)
+    except QuantcliError as error:
+        raise refusal(error.message, error.hint) from None
+
+
+def _file(value: str) -> str:
+    return _read_as(expand, value)
+
+
+def _model(value: str) -> str:
+    return _read_as(model_name, value)
+
+
 def _one_of(value: str, known: Iterable[str], what: str) -> str:
     if value in known:
         return value
@@ -47,7 +70,7 @@ def _weights(value: str) -> str:
 def _ruled_weights(value: str) -> str:
     if value in DOWNCASTS:
         hint = f"one of: {', '.join(_RULED)}"
-        raise refusal(f"{value} casts the whole model, so a rule cannot ask for it", hint)
+        raise refusal(f"{value} casts the whole model, so a rule cannot use it", hint)
     return _one_of(value, _RULED, "weight dtype")
 
 
@@ -82,20 +105,22 @@ def _task(value: str) -> str:
 def _count(value: int) -> int:
     if value > 0:
         return value
-    raise refusal(f"{value} is not 1 or more")
+    raise refusal(f"must be 1 or more, not {value}")
 
 
 def _seed(value: int) -> int:
     if 0 <= value < _SEEDS:
         return value
-    raise refusal(f"{value} is not between 0 and {_SEEDS - 1}")
+    raise refusal(f"must be between 0 and {_SEEDS - 1}, not {value}")
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-Weights = Annotated[str, AfterValidator(_weights)]
-RuledWeights = Annotated[str, AfterValidator(_ruled_weights)]
-Embeddings = Annotated[str, AfterValidator(_embeddings)]
-Rest = Annotated[str, AfterValidator(_rest)]
+File = Annotated[Text, AfterValidator(_file)]
+Model = Annotated[Text, AfterValidator(_model)]
+Weights = Annotated[str, BeforeValidator(canonical), AfterValidator(_weights)]
+RuledWeights = Annotated[str, BeforeValidator(canonical), AfterValidator(_ruled_weights)]
+Embeddings = Annotated[str, BeforeValidator(canonical), AfterValidator(_embeddings)]
+Rest = Annotated[str, BeforeValidator(canonical), AfterValidator(_rest)]
 Optimizer = Annotated[str, AfterValidator(_optimizer)]
 GroupSize = Annotated[StrictInt, AfterValidator(_group_size)]
 Task = Annotated[str, AfterValidator(_task)]

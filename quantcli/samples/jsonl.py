@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from quantcli.errors import MachineError, UsageError, did_you_mean
+from quantcli.paths import expand
 from quantcli.samples.asked import Asked, is_unicode
 
 KINDS = ("text", "image", "audio")
@@ -73,7 +74,7 @@ def _samples(entry: dict[str, str], where: str, folder: Path) -> list[Asked]:
             kind=kind,
             name=where,
             where=where,
-            content=entry[kind] if kind == "text" else str(folder / entry[kind]),
+            content=entry[kind] if kind == "text" else str(folder / expand(entry[kind])),
             target=entry.get("target"),
         )
         for kind in KINDS

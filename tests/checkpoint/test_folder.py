@@ -119,7 +119,7 @@ def test_links_that_lead_nowhere_are_no_files(model, target):
 @pytest.mark.parametrize(
     ("files", "message", "hint"),
     [
-        pytest.param({}, "no config.json in", "transformers' format", id="empty"),
+        pytest.param({}, "is an empty folder", "Hub id", id="empty"),
         pytest.param(
             {"model.safetensors": weights(a=(2,))},
             "no config.json",
@@ -148,31 +148,16 @@ def test_links_that_lead_nowhere_are_no_files(model, target):
             id="config-nested-deeply",
         ),
         pytest.param(
-            {**CONFIG, "tf_model.h5": b"", "flax_model.msgpack": b""},
+            {**CONFIG, **{f"m-{i}.ckpt": b"" for i in range(5)}},
             "no weights in",
-            "found: flax_model.msgpack, tf_model.h5",
-            id="only-tensorflow-and-flax",
-        ),
-        pytest.param(
-            {**CONFIG, **{f"m-{i}.gguf": b"" for i in range(5)}},
-            "no weights in",
-            "found: m-0.gguf, m-1.gguf, m-2.gguf and 2 more",
-            id="only-gguf",
+            "found: m-0.ckpt, m-1.ckpt, m-2.ckpt and 2 more",
+            id="only-others",
         ),
         pytest.param(
             {**CONFIG, "model.fp16.safetensors": b""},
             "no weights",
             "model.fp16",
             id="only-a-variant",
-        ),
-        pytest.param(
-            {**CONFIG, "adapter_config.json": {}, "adapter_model.safetensors": b""},
-            "no weights in",
-            "merge it into its base model",
-            id="adapter",
-        ),
-        pytest.param(
-            {**CONFIG, "model_index.json": {}}, "no weights in", "diffusers pipeline", id="pipeline"
         ),
         pytest.param(
             {"config.json": {"transformers_weights": "x.safetensors"}},
@@ -318,6 +303,8 @@ def test_side_files(model):
         ".cache/huggingface/x",
         "3_Other/model.safetensors",
         "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
         "checkpoint-500/trainer_state.json",
         "checkpoint-500/tokenizer.json",
         "coreml/model.mlpackage/Data/x.bin",

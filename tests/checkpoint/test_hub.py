@@ -146,12 +146,12 @@ def test_a_branch_that_moves_while_it_is_read(online, model, tmp_path):
 
 
 def test_two_revisions():
-    with pytest.raises(UsageError, match="two revisions were given: a and b"):
+    with pytest.raises(UsageError, match="two revisions: a in org/name@a, and --revision b"):
         open_checkpoint("org/name@a", revision="b")
 
 
 def test_no_revision_after_the_at():
-    with pytest.raises(UsageError, match="no revision is named after the @ of org/name@"):
+    with pytest.raises(UsageError, match="org/name@: the revision after the @ is missing"):
         open_checkpoint("org/name@")
 
 
@@ -180,16 +180,16 @@ REFUSALS = [
     pytest.param("org/none", TOKEN, "no model org/none", "check the name", id="none-with-a-token"),
     pytest.param("org/gated", None, "org/gated is gated", "accept its terms at http", id="gated"),
     pytest.param(
-        "org/name@no", None, "no revision no of org/name", "a branch, a tag", id="revision"
+        "org/name@no", None, "no revision no of org/name", "existing branch, tag", id="revision"
     ),
-    pytest.param("org/na me", None, "is neither a folder that exists nor", "org/name", id="space"),
+    pytest.param("org/na me", None, "is neither a folder nor a model name", "org/name", id="space"),
     pytest.param("org/na--me", None, "is neither a folder", "org/name", id="dashes"),
     pytest.param("", None, "is neither a folder", "org/name", id="empty"),
     pytest.param("@main", None, "is neither a folder", "org/name", id="only-a-revision"),
     pytest.param(
         "org/bare", None, "no config.json in org/bare", "transformers' format", id="no-config"
     ),
-    pytest.param("org/config", None, "no weights in org/config", "found: m.gguf", id="no-weights"),
+    pytest.param("org/config", None, "no weights in org/config", "found: m.ckpt", id="no-weights"),
     pytest.param(
         "org/cut", None, "model.safetensors is truncated: 2 bytes", "again", id="truncated"
     ),
@@ -206,7 +206,7 @@ def repos(hub, model, tmp_path):
     config = {"config.json": {}}
     cut = {**config, "model.safetensors": weights(a=(3,))[:-2]}
     hub.add_repo("org/bare", write(tmp_path / "bare", {"model.safetensors": weights(a=(3,))}))
-    hub.add_repo("org/config", write(tmp_path / "config", {**config, "m.gguf": "1"}))
+    hub.add_repo("org/config", write(tmp_path / "config", {**config, "m.ckpt": "1"}))
     hub.add_repo("org/cut", write(tmp_path / "cut", cut))
     hub.add_repo("org/json", write(tmp_path / "json", {**cut, "config.json": "{"}))
     return hub
@@ -225,9 +225,9 @@ def test_refusals(repos, name, token, message, hint):
     [
         pytest.param(401, "refused access to org/name (HTTP 401)", "hf auth login", id="401"),
         pytest.param(403, "refused access to org/name (HTTP 403)", "hf auth login", id="403"),
-        pytest.param(429, "too many requests (HTTP 429)", "wait a little", id="429"),
-        pytest.param(500, "failed for org/name (HTTP 500)", "try again later", id="500"),
-        pytest.param(503, "failed for org/name (HTTP 503)", "try again later", id="503"),
+        pytest.param(429, "too many requests (HTTP 429)", "try again in a few", id="429"),
+        pytest.param(500, "failed (HTTP 500), and org/name is not cached", "try again", id="500"),
+        pytest.param(503, "failed (HTTP 503), and org/name is not cached", "try again", id="503"),
     ],
 )
 def test_a_hub_that_fails(online, model, status, message, hint):
@@ -243,7 +243,7 @@ def test_offline_and_not_cached(hub, model):
     hub.add_repo("org/name", model)
     with hub.in_process(offline=True), pytest.raises(ModelError) as caught:
         open_checkpoint("org/name")
-    assert "offline, and not all that is needed of org/name is in the cache" in caught.value.message
+    assert "offline, and org/name is not fully cached" in caught.value.message
     assert "HF_HUB_OFFLINE" in (caught.value.hint or "")
     assert hub.requests == []
 

@@ -177,7 +177,7 @@ def unsound(torch):
         "number": ({**one, "n": 3}, "holds more than tensors by name: 'n' is int"),
         "nested": ({"state_dict": one}, "holds more than tensors by name: 'state_dict' is dict"),
         "list": ([torch.ones(2)], "holds list, not tensors by name"),
-        "number-as-name": ({1: torch.ones(2)}, "holds a tensor under 1, which is no name"),
+        "number-as-name": ({1: torch.ones(2)}, "holds a tensor under 1, which is not a name"),
         "sparse": ({"a": torch.ones(2).to_sparse()}, "'a' is sparse or quantized"),
         "dtype": ({"a": torch.ones(2, dtype=torch.complex128)}, "unknown dtype: complex128"),
     }

@@ -123,17 +123,17 @@ def test_a_range_that_overflows(bert, fails):
     [
         pytest.param(["bert", "-o", "bert", "--overwrite"], 2, "not a frozen", id="the model"),
         pytest.param(["bert", "-o", ".", "--overwrite"], 2, "not a frozen", id="here"),
-        pytest.param(["bert", "-o", "/dev/null"], 2, "not a directory", id="a device"),
+        pytest.param(["bert", "-o", "/dev/null"], 2, "not a folder", id="a device"),
         pytest.param(["bert", "-o", "x" * 300], 4, "name too long", id="name too long"),
-        pytest.param(["bert", "-o", "bert/config.json/out"], 2, "cannot be made", id="in a file"),
+        pytest.param(["bert", "-o", "bert/config.json/out"], 2, "cannot create", id="in a file"),
         pytest.param(["bert/config.json"], 3, "is a file, not a folder", id="model a file"),
         pytest.param(["bert", "--revision", "main"], 2, "no revision main", id="revision"),
         pytest.param([""], 2, "must not be empty", id="no name"),
-        pytest.param(["a b/c d"], 3, "nor the name of a model", id="no name of a model"),
+        pytest.param(["a b/c d"], 3, "nor a model name", id="no name of a model"),
         pytest.param(["../nope"], 3, "no such folder", id="no folder"),
-        pytest.param([], 2, "no model is named", id="no model"),
+        pytest.param([], 2, "missing argument: MODEL", id="no model"),
         pytest.param(["bert", "--include", "*", "--exclude", "*"], 2, "--include *", id="nothing"),
-        pytest.param(["bert", "--jobs", "0"], 2, "'--jobs'", id="no threads"),
+        pytest.param(["bert", "--jobs", "0"], 2, "--jobs: 0 is less than 1", id="no threads"),
         pytest.param(["bert", "-w", "float16", "--rest", "bfloat16"], 2, "contradicts", id="rest"),
         pytest.param(["bert", "--recipe", "bert"], 2, "unknown recipe: bert", id="no recipe"),
     ],
@@ -142,6 +142,32 @@ def test_a_range_that_overflows(bert, fails):
 def test_arguments(fails, arguments, code, says):
     found, error, _ = fails("quantize", *arguments)
     assert (found, says in error) == (code, True), error
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "hints"),
+    [
+        ("quantize m out1", "unexpected argument: out1", "use -o out1"),
+        ("quantize m INT4", "unexpected argument: INT4", "use -w int4"),
+        ("quantize m a b", "unexpected argument: a b", "takes one MODEL"),
+        ("size a b", "unexpected argument: b", "takes one MODEL: run it once for each"),
+        ("verify a b", "unexpected argument: b", "takes one DIR: run it once for each"),
+        ("compare a b c", "unexpected argument: c", "takes two models: ORIGINAL QUANTIZED"),
+        ("size", "missing argument: MODEL", "give a Hub id or a folder"),
+        ("verify", "missing argument: DIR", "see quantcli verify --help"),
+        ("quantise m", "no such command: quantise", "did you mean quantize?"),
+        ("quantize m -w", "-w needs a value", "see quantcli quantize --help"),
+        ("quantize m --overwrite=1", "--overwrite takes no value", "quantcli quantize --help"),
+        ("quantize m --overwrte", "no such option: --overwrte", "did you mean --overwrite?"),
+        ("quantize m --jobs x", "--jobs: x is not a whole number", "quantcli quantize --help"),
+        ("compare a b --seed -1", "--seed: -1 is less than 0", "quantcli compare --help"),
+        ("compare a b --min-cosine x", "--min-cosine: x is not a number", "--help"),
+        ("--nope", "no such option: --nope", "see quantcli --help"),
+    ],
+)
+def test_words_that_are_wrong(fails, words, says, hints):
+    code, error, hint = fails(*words.split())
+    assert (code, error, hints in hint) == (2, f"error: {says}", True), hint
 
 
 @pytest.mark.parametrize("command", ["verify", "size"])
@@ -210,7 +236,7 @@ def test_side_files_that_are_odd(bert, tmp_path):
 def test_a_frozen_directory_is_not_predicted_as_something_else(bert, capsys):
     assert main(["quantize", str(bert), "-o", "out", "-q"]) == 0
     assert main(["size", "out", "-w", "int8", "-w", "int4"]) == 0
-    assert capsys.readouterr().err == "warning: out is frozen: it is not predicted as int4\n"
+    assert capsys.readouterr().err == "warning: out is already quantized: no prediction for int4\n"
 
 
 def process(*arguments, **environment):

@@ -42,19 +42,19 @@ def bert(tiny_model, tmp_path):
     ("options", "says", "hints"),
     [
         pytest.param(
-            ["--min-cosine", "7"], "--min-cosine: cosine_* is never 7", "between -1", id="7"
+            ["--min-cosine", "7"], "--min-cosine: cosine_*: 7 is out of range", "from -1", id="7"
         ),
-        pytest.param(["--min-cosine", "nan"], "nan is not a limit", "between -1", id="nan"),
+        pytest.param(["--min-cosine", "nan"], "nan is not a finite number", "from -1", id="nan"),
         pytest.param(["--min-cosine", "high"], "--min-cosine", "--help", id="no number"),
         pytest.param(
-            ["--max-size-ratio", "-1"], "size_ratio is never -1", "0 or more", id="negative"
+            ["--max-size-ratio", "-1"], "size_ratio: -1 is out of range", "0 or more", id="negative"
         ),
         pytest.param(["--gate", "x"], "--gate: not a gate: x", "kl_mean<=0.02", id="spelling"),
         pytest.param(
-            ["--gate", "cosine_text>=high"], "high is no number", "kl_mean<=0.02", id="high"
+            ["--gate", "cosine_text>=high"], "high is not a number", "kl_mean<=0.02", id="high"
         ),
         pytest.param(
-            ["--gate", "cosine_text>=2"], "cosine_text is never 2", "between -1", id="gate 2"
+            ["--gate", "cosine_text>=2"], "cosine_text: 2 is out of range", "from -1", id="gate 2"
         ),
         pytest.param(
             ["--gate", "cosin_text>=0.9"],
@@ -96,7 +96,7 @@ def bert(tiny_model, tmp_path):
         pytest.param(["--seed", "-1"], "--seed", "--help", id="seed"),
         pytest.param(["--device", "gpu"], "unknown device: gpu", "cuda", id="device"),
         pytest.param(
-            ["--min-cosin", "1"], "No such option: --min-cosin", "--min-cosine?", id="option"
+            ["--min-cosin", "1"], "no such option: --min-cosin", "--min-cosine?", id="option"
         ),
         pytest.param(["--recipe", "clip"], "unknown recipe: clip", "clip-vit-large", id="recipe"),
     ],
@@ -216,10 +216,10 @@ def test_a_damaged_frozen_directory(fails, bert, freeze, tiny_model, tmp_path, s
     ("name", "says"),
     [
         ("./nope", "no such folder: ./nope"),
-        ("empty", "no config.json in empty"),
-        ("with space", "no config.json in with space"),
+        ("empty", "empty is an empty folder"),
+        ("with space", "with space is an empty folder"),
         ("file", "file"),
-        ("https://huggingface.co/org/name", "https://huggingface.co/org/name"),
+        ("https://huggingface.co/org/name", "offline, and org/name is not fully cached"),
         ("org/name", "offline"),
         ("", ""),
     ],

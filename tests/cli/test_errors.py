@@ -169,11 +169,11 @@ def test_values_that_overflow(bert, fails, name, options):
         ),
         pytest.param(["--include", "nope*"], "matches no module", "named like", id="include"),
         pytest.param(["--recipe", "flan-t5-smal"], "unknown recipe", "flan-t5-small", id="recipe"),
-        pytest.param(["--rest", "float8"], "unknown choice: float8", "float16", id="rest"),
-        pytest.param(["--optimizer", "hqq"], "hqq is for int4", "max", id="optimizer"),
+        pytest.param(["--rest", "float8"], "unknown value: float8", "float16", id="rest"),
+        pytest.param(["--optimizer", "hqq"], "hqq is only for int4", "max", id="optimizer"),
         pytest.param(["--group-size", "3", "-w", "int4"], "multiple of 8", "128", id="group size"),
         pytest.param(["--max-shard-size", "big"], "not a size: big", "5GB", id="size"),
-        pytest.param(["--nope"], "No such option: --nope", "--help", id="option"),
+        pytest.param(["--nope"], "no such option: --nope", "--help", id="option"),
     ],
 )
 def test_usage(bert, fails, options, says, hints):
@@ -191,15 +191,44 @@ def test_an_unknown_key_of_a_recipe(bert, fails, tmp_path):
     assert "weights" in hint
 
 
-def test_an_output_that_exists(bert, fails, tmp_path):
+def test_an_output_that_exists(bert, fails, capsys):
+    assert main(["quantize", str(bert), "-q"]) == 0
+    capsys.readouterr()
+    found = fails("quantize", bert)
+    assert found == (2, "error: bert-int8 already exists", "hint: use --overwrite or another -o")
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]], ids=["plain", "overwrite"])
+def test_a_folder_of_the_users_own_is_never_replaced(bert, fails, tmp_path, options):
     (tmp_path / "bert-int8").mkdir()
     (tmp_path / "bert-int8" / "precious").write_text("mine")
-    code, error, hint = fails("quantize", bert)
-    assert (code, error) == (2, "error: bert-int8 exists")
-    assert "--overwrite" in hint
-    code, error, _ = fails("quantize", bert, "--overwrite")
-    assert (code, "is not a frozen directory" in error) == (2, True)
+    code, error, hint = fails("quantize", bert, *options)
+    says = "error: bert-int8 already exists, and is not a frozen directory of quantcli"
+    assert (code, error, hint) == (2, says, "hint: use another -o, or delete it first")
     assert (tmp_path / "bert-int8" / "precious").read_text() == "mine"
+
+
+def test_an_empty_folder_is_a_fine_output(bert, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert main(["quantize", str(bert), "-o", str(tmp_path / "out"), "-q"]) == 0
+    assert main(["verify", str(tmp_path / "out")]) == 0
+
+
+def test_the_current_folder_is_not_replaced(bert, fails, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    before = (tmp_path / "empty").stat().st_ino
+    monkeypatch.setattr("pathlib.Path.cwd", lambda: tmp_path / "empty")
+    code, error, hint = fails("quantize", bert, "-o", "empty")
+    assert (code, error) == (2, "error: empty is the current folder, and cannot be replaced")
+    assert hint == "hint: use a folder in it: -o empty/NAME"
+    assert (tmp_path / "empty").stat().st_ino == before
+
+
+def test_a_mount_point_is_refused_before_the_work(bert, fails, monkeypatch, tmp_path):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path.name == "empty")
+    code, error, _ = fails("quantize", bert, "-o", "empty")
+    assert (code, "is a mount point" in error) == (2, True)
 
 
 def test_a_frozen_directory_is_not_quantized_again(bert, fails, capsys, tmp_path):
@@ -222,7 +251,7 @@ def test_a_full_disk(bert, fails, monkeypatch, call):
 def test_too_little_space(bert, fails, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
     code, error, _ = fails("quantize", bert)
-    assert (code, "no space: " in error) == (4, True)
+    assert (code, "no space left: " in error) == (4, True)
 
 
 def test_a_place_that_cannot_be_written(bert, fails, tmp_path):

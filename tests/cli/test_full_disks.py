@@ -42,7 +42,7 @@ def fails(capsys):
 def test_no_space_is_said_before_a_byte_is_written(small_disk, capsys):
     assert main(["quantize", "bert", "-o", f"{small_disk}/out", "-q"]) == 4
     error, hint = fails(capsys)
-    assert error.startswith(f"error: no space: {small_disk}/out takes 0.000 GB")
+    assert error.startswith(f"error: no space left: {small_disk}/out needs 0.000 GB")
     assert "-o" in hint
     assert not list(small_disk.iterdir())
 

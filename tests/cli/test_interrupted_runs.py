@@ -80,7 +80,7 @@ def test_ctrl_c(slow, tmp_path, capsys):
     slow.send_signal(signal.SIGINT)
     out, err = slow.communicate(timeout=60)
     assert (slow.returncode, out) == (130, "")
-    assert "error: interrupted\nhint: the same command goes on" in err
+    assert "error: interrupted\nhint: run the same command again to resume" in err
     assert "Traceback" not in err
     assert names(tmp_path) == [".out.partial", "bert"]
     there = {
@@ -128,7 +128,7 @@ def test_a_second_process_keeps_off(slow, tmp_path, capsys):
     assert main(ARGUMENTS) == 4
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: another quantcli is writing ")
-    assert hint == "hint: wait for it, or use -o"
+    assert hint == "hint: wait for it to finish, or use another -o"
     out, _ = slow.communicate(timeout=60)
     assert (slow.returncode, "out: written in" in out) == (0, True)
     assert main(["verify", "out"]) == 0

@@ -89,6 +89,32 @@ def test_dry_run(bert, tmp_path, capsys):
     assert files(tmp_path) == ["bert"]
 
 
+def test_a_quiet_dry_run_is_one_line(bert, tmp_path, capsys):
+    assert main(["quantize", bert, "--dry-run", "-q", "--exclude", "nope"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (
+        "would write bert-int8: 451,176 bytes, ratio 0.306\n",
+        "",
+    )
+    assert main(["quantize", bert, "--dry-run", "-q", "-o", "out", "-w", "FP16"]) == 0
+    assert capsys.readouterr().out.startswith("would write out: ")
+    assert files(tmp_path) == ["bert"]
+
+
+def test_brackets_in_a_glob_are_shown(bert, capsys):
+    assert main(["quantize", bert, "--dry-run", "--exclude", "*.[qk]*"]) == 0
+    assert capsys.readouterr().out.count("excluded by *.[qk]*") == 3
+
+
+def test_a_dtype_by_another_name(bert, capsys):
+    assert main(["quantize", bert, "-w", "qint4", "--rest", "bf16", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["weights"], found["output"]) == ("int4", "bert-int4")
+    assert main(["size", bert, "-w", "8", "-w", "INT8", "-w", "half", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    assert [row["weights"] for row in rows] == ["int8", "float16"]
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "mixtral"])
 def test_low_coverage_is_said(tiny_model, tmp_path, capsys, kind):
     assert main(["quantize", str(tiny_model(kind)), "-o", str(tmp_path / "out")]) == 0
@@ -174,7 +200,7 @@ def test_an_interrupted_run_goes_on(bert, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(run, "run_unit", interrupted)
     assert main(arguments) == 130
-    assert "goes on from the shards" in capsys.readouterr().err
+    assert "run the same command again to resume" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     finished = list((tmp_path / ".out.partial").glob("*.safetensors"))
     assert finished

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,70 @@ def test_a_pipe_gets_no_wrapped_cells_and_no_spaces_at_the_end(capsys):
     assert all(line == line.rstrip() for line in lines)
     named = [line for line in lines if "encoder.layer.*.attention.output.dense.weight" in line]
     assert [line.split()[-2:] for line in named] == [["2", "33,808"]]
+
+
+def on_a_terminal(*arguments, columns=80):
+    """Run quantcli with both streams on a terminal of so many columns; return what it shows."""
+    reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (25, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quantcli", *arguments],
+        stdin=writer,
+        stdout=writer,
+        stderr=writer,
+        env={**environment, "TERM": "xterm", "NO_COLOR": "1"},
+    )
+    os.close(writer)
+    shown = b""
+    # the terminal ends with an error once nobody writes to it
+    with contextlib.suppress(OSError):
+        while chunk := os.read(reader, 65536):
+            shown += chunk
+    process.wait(timeout=120)
+    os.close(reader)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_plan_on_80_columns_breaks_between_names():
+    lines = on_a_terminal("quantize", "bert", "--dry-run")
+    assert max(map(len, lines)) <= 80
+    start = next(at for at, line in enumerate(lines) if "33,808" in line)
+    row = [line.split()[0] for line in lines[start : start + 3]]
+    assert row[0].endswith(".")
+    assert "".join(row).startswith("encoder.layer.*.attention.")
+    words = {word for line in lines for word in re.findall(r"[A-Za-z]{3,}", line)}
+    assert words >= {"attention", "LayerNorm", "Embedding", "quantized", "intermediate"}
+    assert not words & {"attenti", "Embeddin", "quantiz", "intermedi"}
+
+
+def test_a_message_on_80_columns_breaks_at_spaces():
+    name = f"nowhere/a{'-long-name' * 5}"
+    lines = on_a_terminal("quantize", name, "-w", "int8")
+    assert max(map(len, lines)) <= 80
+    text = " ".join(line.strip() for line in lines)
+    assert f"error: offline, and {name} is not fully cached" in text
+    assert lines[1].startswith("  ")
+
+
+@pytest.mark.parametrize("stream", ["a pipe", "a terminal"])
+def test_only_a_terminal_wraps_messages(monkeypatch, capsys, stream):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: stream == "a terminal")
+    assert main(["size", "bert", "-w", "a-dtype-with-a-name-that-is-much-too-long-for-a-line"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    if stream == "a pipe":
+        assert len(lines) == 2
+        return
+    assert lines[:2] == [
+        "error: unknown weight dtype:",
+        "  a-dtype-with-a-name-that-is-much-too-long-for-a-line",
+    ]
+    assert lines[2:] == [
+        "hint: one of: int8, int4, int2, float8,",
+        "  float8_e5m2, float16, bfloat16",
+    ]
 
 
 def test_a_reader_that_leaves_early():

@@ -86,32 +86,40 @@ def test_gates_that_can_be_right(task, text):
         pytest.param(
             "text-embedding",
             "cosine_text>=7",
-            "cosine_text is never 7",
-            "it lies between -1 and 1",
+            "cosine_text: 7 is out of range",
+            "give a number from -1 to 1",
             id="out-of-range",
         ),
         pytest.param(
-            "causal-lm", "kl_mean<=-1", "kl_mean is never -1", "it is 0 or more", id="below"
+            "causal-lm", "kl_mean<=-1", "kl_mean: -1 is out of range", "give 0 or more", id="below"
         ),
         pytest.param(
             "text-embedding",
             "cosine_*>1",
-            "cosine_* is never > 1",
-            "it lies between -1 and 1",
+            "cosine_*: > 1 is out of range",
+            "give a number from -1 to 1",
             id="never-above",
         ),
         pytest.param(
-            "causal-lm", "kl_mean<0", "kl_mean is never < 0", "it is 0 or more", id="never-below"
+            "causal-lm",
+            "kl_mean<0",
+            "kl_mean: < 0 is out of range",
+            "give 0 or more",
+            id="never-below",
         ),
         pytest.param(
             "outputs",
             "sqnr_x>=nan",
-            "sqnr_x: nan is not a limit",
-            "any finite number",
+            "sqnr_x: nan is not a finite number",
+            "give a number",
             id="nan",
         ),
         pytest.param(
-            "causal-lm", "kl_max<=inf", "kl_max: inf is not a limit", "it is 0 or more", id="inf"
+            "causal-lm",
+            "kl_max<=inf",
+            "kl_max: inf is not a finite number",
+            "give 0 or more",
+            id="inf",
         ),
         pytest.param(
             "causal-lm",
@@ -130,7 +138,7 @@ def test_gates_that_cannot_be_right(task, text, message, hint):
 
 def test_the_origin_is_named():
     gate = Gate(metric="cosine_*", operator=">=", limit=1.5, origin="--min-cosine")
-    with pytest.raises(UsageError, match=r"^--min-cosine: cosine_\* is never 1.5$"):
+    with pytest.raises(UsageError, match=r"^--min-cosine: cosine_\*: 1.5 is out of range$"):
         check_gates([gate], "text-embedding", coverage_known=True)
 
 

@@ -41,7 +41,7 @@ def test_gates_in_text(text, metric, operator, limit):
         pytest.param("<=0.1", "not a gate: <=0.1", id="no-metric"),
         pytest.param("kl mean<=0.1", "not a gate: kl mean<=0.1", id="two-words"),
         pytest.param("0<=a<=1", "not a gate: 0<=a<=1", id="two-operators"),
-        pytest.param("a>=99%", "not a gate: a>=99%: 99% is no number", id="percent"),
+        pytest.param("a>=99%", "not a gate: a>=99%: 99% is not a number", id="percent"),
     ],
 )
 def test_text_that_is_no_gate(text, message):
@@ -72,8 +72,8 @@ def test_gates_with_names(name, metric, operator):
 def test_a_limit_that_cannot_be_right_is_refused_at_once():
     with pytest.raises(UsageError) as error:
         named_gate("min_cosine", 7, "--min-cosine")
-    assert error.value.message == "--min-cosine: cosine_* is never 7"
-    assert error.value.hint == "it lies between -1 and 1"
+    assert error.value.message == "--min-cosine: cosine_*: 7 is out of range"
+    assert error.value.hint == "give a number from -1 to 1"
 
 
 def test_gates_of_a_recipe():

@@ -1,0 +1,224 @@
+"""What is given in the place of a transformers model: named for what it is, with the way out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from quantcli.checkpoint.layout import what_else
+from quantcli.checkpoint.nested import is_model
+from quantcli.checkpoint.records import CONFIG, MODULES, Source
+from quantcli.errors import ModelError
+
+ADAPTER = "adapter_config.json"
+PIPELINE = "model_index.json"
+
+WRITTEN = "Hub models are written org/name"
+
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+
+_ORIGINAL = "give the original model, with safetensors or PyTorch weights"
+
+
+def not_a_model(source: Source) -> ModelError:
+    """Return the error for a folder or repo without a transformers config, or without weights."""
+    for kind in _KINDS:
+        error = kind(source)
+        if error is not None:
+            return error
+    if CONFIG in source.sizes:
+        return ModelError(f"no weights in {source.model}", hint=what_else(source.sizes))
+    return ModelError(
+        f"no {CONFIG} in {source.model}",
+        hint=f"quantcli needs a model in transformers' format: {CONFIG} beside its weights",
+    )
+
+
+def not_a_folder(path: Path) -> ModelError:
+    """Return the error for a file that is given in the place of a model's folder."""
+    folder = path.parent
+    if path.suffix.lower() == ".gguf":
+        return _gguf_error(str(path), str(folder), path.name)
+    if path.suffix.lower() == ".onnx":
+        return ModelError(f"{path} is an ONNX file", hint=_ORIGINAL)
+    if (folder / CONFIG).is_file():
+        return ModelError(f"{path} is a file, not a folder", hint=f"give its folder: {folder}")
+    if (folder / ADAPTER).is_file():
+        return _adapter_error(str(folder), (folder / ADAPTER).read_bytes())
+    if path.suffix.lower() in _WEIGHTS:
+        return ModelError(
+            f"{path} holds weights only: there is no {CONFIG} beside it",
+            hint=f"give a folder with the model's {CONFIG} and its weights",
+        )
+    return ModelError(f"{path} is a file, not a folder", hint="give a model's folder or Hub id")
+
+
+def no_such_folder(path: str) -> ModelError:
+    """Return the error for a path where there is nothing."""
+    near = nearest_folder(path)
+    return ModelError(f"no such folder: {path}", hint=f"did you mean {near}?" if near else WRITTEN)
+
+
+def nearest_folder(path: str) -> str | None:
+    """Return the folder beside `path` whose name is most like it, None if none is."""
+    try:
+        names = [entry.name for entry in Path(path).parent.iterdir() if entry.is_dir()]
+    except (OSError, ValueError):
+        return None
+    close = difflib.get_close_matches(Path(path).name, names, n=1, cutoff=0.7)
+    if not close:
+        return None
+    return path.rstrip("/").removesuffix(Path(path).name) + close[0]
+
+
+def _empty(source: Source) -> ModelError | None:
+    if source.sizes:
+        return None
+    what = "folder" if source.revision is None else "repository"
+    return ModelError(f"{source.model} is an empty {what}", hint="give a model's folder or Hub id")
+
+
+def _adapter(source: Source) -> ModelError | None:
+    if ADAPTER not in source.sizes:
+        return None
+    return _adapter_error(source.model, source.read_all(ADAPTER))
+
+
+def _adapter_error(model: str, text: bytes) -> ModelError:
+    try:
+        config = json.loads(text)
+        base, kind = config.get("base_model_name_or_path"), str(config.get("peft_type") or "")
+    except (ValueError, AttributeError):
+        base, kind = None, ""
+    names = {"LORA": "a LoRA adapter", "": "an adapter"}
+    message = f"{model} is {names.get(kind, f'an adapter ({kind})')}, not a whole model"
+    its_base = f"its base model ({base})" if base else "its base model"
+    if any(word in kind for word in ("PROMPT", "PREFIX", "P_TUNING")):
+        return ModelError(message, hint=f"it cannot be merged: quantize {its_base} alone")
+    return ModelError(
+        message,
+        hint=f"merge it into {its_base} with peft, and give the result: PeftModel.from_pretrained("
+        f"base, '{model}').merge_and_unload().save_pretrained('merged')",
+    )
+
+
+def _pipeline(source: Source) -> ModelError | None:
+    if PIPELINE not in source.sizes:
+        return None
+    folders = {name.rpartition("/")[0] for name in source.sizes if name.count("/") == 1}
+    parts = sorted(folder for folder in folders if f"{folder}/{CONFIG}" in source.sizes)
+    return ModelError(
+        f"{source.model} is a diffusers pipeline, not one model", hint=_give_one(source, parts)
+    )
+
+
+def _modules(source: Source) -> ModelError | None:
+    if MODULES not in source.sizes or CONFIG in source.sizes:
+        return None
+    return ModelError(
+        f"{source.model} is a sentence-transformers model without a transformer",
+        hint="quantcli quantizes transformers models only",
+    )
+
+
+def _gguf(source: Source) -> ModelError | None:
+    files = _with_suffix(source, ".gguf")
+    return _gguf_error(source.model, source.model, files[0]) if files else None
+
+
+def _gguf_error(given: str, model: str, file: str) -> ModelError:
+    return ModelError(
+        f"{given} is a GGUF model",
+        hint="give the original model; or load it with transformers, "
+        f"from_pretrained('{model}', gguf_file='{file}'), save it with save_pretrained, "
+        "and give that folder",
+    )
+
+
+def _export(source: Source) -> ModelError | None:
+    kinds = {".onnx": "ONNX", ".tflite": "TensorFlow Lite", ".mlmodel": "Core ML"}
+    for suffix, name in kinds.items():
+        if _with_suffix(source, suffix):
+            return ModelError(f"{source.model} is an export to {name}", hint=_ORIGINAL)
+    if any(name.endswith("openvino_model.xml") for name in source.sizes):
+        return ModelError(f"{source.model} is an export to OpenVINO", hint=_ORIGINAL)
+    return None
+
+
+def _framework(source: Source) -> ModelError | None:
+    for file, name, option in (
+        ("tf_model.h5", "TensorFlow", "from_tf"),
+        ("flax_model.msgpack", "Flax", "from_flax"),
+    ):
+        if file in source.sizes:
+            return ModelError(
+                f"{source.model} has weights of {name} only",
+                hint=f"convert it with transformers 4: from_pretrained('{source.model}', "
+                f"{option}=True), then save_pretrained",
+            )
+    return None
+
+
+def _tokenizer(source: Source) -> ModelError | None:
+    if CONFIG in source.sizes or not any(name in source.sizes for name in _TOKENIZERS):
+        return None
+    if any(name.endswith(_WEIGHTS) for name in source.sizes):
+        return None
+    return ModelError(
+        f"{source.model} holds a tokenizer, but no model", hint="give the model's folder or Hub id"
+    )
+
+
+def _parent(source: Source) -> ModelError | None:
+    folders = {name.rpartition("/")[0] for name in source.sizes if name.endswith(f"/{CONFIG}")}
+    models = sorted(folder for folder in folders if is_model(source.sizes, f"{folder}/"))
+    if not models or CONFIG in source.sizes:
+        return None
+    return ModelError(
+        f"{source.model} is not a model itself, but holds models", hint=_give_one(source, models)
+    )
+
+
+def _give_one(source: Source, folders: list[str]) -> str:
+    """Return the hint that names the models in subfolders."""
+    if not folders:
+        return "give one of its models"
+    root = source.model.rstrip("/")
+    download = ""
+    if source.revision is not None:
+        root = root.rpartition("/")[2]
+        download = f"download it (hf download {source.model} --local-dir {root}), then "
+    more = f" and {len(folders) - 5} more" if len(folders) > 5 else ""
+    named = ", ".join(f"{root}/{folder}" for folder in folders[:5])
+    return f"{download}give one of its models: {named}{more}"
+
+
+def _with_suffix(source: Source, suffix: str) -> list[str]:
+    names = (name for name in source.sizes if name.lower().endswith(suffix))
+    return sorted(names, key=lambda name: (PurePosixPath(name).parts[:-1], name))
+
+
+_KINDS: tuple[Callable[[Source], ModelError | None], ...] = (
+    _empty,
+    _adapter,
+    _pipeline,
+    _gguf,
+    _parent,
+    _modules,
+    _export,
+    _framework,
+    _tokenizer,
+)
+"""What else a folder may be. The first that fits is named."""

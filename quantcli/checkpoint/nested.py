@@ -1,0 +1,116 @@
+"""sentence-transformers folders whose model lies in a subfolder, as if it lay at the top.
+
+Older versions of sentence-transformers save the model in `0_Transformer/`, newer ones at the top,
+and they load both. quantcli writes the newer layout: `modules.json` then says that the first module
+is at the top, and everything else stays where it is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from quantcli.checkpoint.layout import ENTRIES, module_folders
+from quantcli.checkpoint.records import CONFIG, MODULES, Source
+from quantcli.errors import ModelError
+
+
+def unnest(source: Source) -> Source:
+    """Return `source`, seen from the folder of its model if that is a subfolder.
+
+    Raises `ModelError` for a modules.json that is not JSON.
+    """
+    if is_model(source.sizes) or MODULES not in source.sizes:
+        return source
+    modules = read_modules(source)
+    first = module_folders(modules[:1])
+    if first and is_model(source.sizes, f"{first[0]}/"):
+        return Nested(source, first[0], modules)
+    return source
+
+
+def is_model(names: Iterable[str], folder: str = "") -> bool:
+    """Tell whether there are a config and weights in a folder ("" or "name/")."""
+    known = {name.removeprefix(folder) for name in names if name.startswith(folder)}
+    return CONFIG in known and any(entry in known for _, entry in ENTRIES)
+
+
+def read_modules(source: Source) -> list[Any]:
+    """Return what modules.json lists; nothing if there is none. Raises `ModelError`."""
+    if MODULES not in source.sizes:
+        return []
+    try:
+        modules = json.loads(source.read_all(MODULES))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{MODULES} of {source.model} is not valid JSON: {error}") from error
+    return modules if isinstance(modules, list) else []
+
+
+class Nested(Source):
+    """A source whose model lies in `folder`; its files are seen at the top.
+
+    Its files get paths in a temporary folder of links, which lasts as long as the process.
+    """
+
+    def __init__(self, source: Source, folder: str, modules: list[Any]) -> None:
+        self.model = source.model
+        self.revision = source.revision
+        self._source = source
+        self._modules = json.dumps([modules[0] | {"path": ""}, *modules[1:]], indent=2).encode()
+        inside = [name for name in source.sizes if PurePosixPath(name).is_relative_to(folder)]
+        # a file of the model's folder takes the place of one at the top
+        self._names = {name: name for name in source.sizes if name not in inside}
+        self._names |= {name.removeprefix(f"{folder}/"): name for name in inside}
+        self._sizes = {name: source.sizes[inner] for name, inner in self._names.items()}
+        self._sizes[MODULES] = len(self._modules)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Every file, by the name that it has here, and its bytes."""
+        return self._sizes
+
+    def read_range(self, file: str, start: int, nbytes: int) -> bytes:
+        """Return exactly `nbytes` bytes of a file, from `start`."""
+        if file == MODULES:
+            return self._modules[start : start + nbytes]
+        return self._source.read_range(self._names[file], start, nbytes)
+
+    def path(self, file: str) -> Path:
+        """Return the path of a file, among the others as they are named here."""
+        link = self._root / file
+        if file != MODULES:
+            target = self._source.path(self._names[file]).resolve()
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(target)
+        return link
+
+    def cached(self, file: str) -> Path | None:
+        """Return the path of a file if it can be read from this machine's disk."""
+        if file == MODULES:
+            return self.path(file)
+        return self._source.cached(self._names[file])
+
+    def fetch(self, files: Iterable[str]) -> Path:
+        """Bring files to this machine, and return the folder in which they are named as here."""
+        wanted = [file for file in files if file != MODULES]
+        if wanted:
+            self._source.fetch(self._names[file] for file in wanted)
+        for file in wanted:
+            self.path(file)
+        return self._root
+
+    @cached_property
+    def _root(self) -> Path:
+        root = Path(tempfile.mkdtemp(prefix="quantcli-"))
+        # Not with this object: a model that was loaded from there may outlive it.
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        (root / MODULES).write_bytes(self._modules)
+        return root

@@ -1,0 +1,97 @@
+"""Tables that fit a terminal: cells are broken between words and names, never inside them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+_PIECES = re.compile(r"[^\s./]*[./]+|[^\s./]+|\s+")
+"""What stays whole: a run of characters with the dots or slashes that end it, or spaces."""
+
+_SMALL_PIECES = re.compile(r"[^\s./_-]*[./_-]+|[^\s./_-]+|\s+")
+"""The same for a narrow terminal, where underscores and hyphens end a run too."""
+
+
+def fit(table: Table, console: Console, width: int) -> int:
+    """Set the widths of a table's columns so that it fits `width`; return how wide it is.
+
+    The widest columns give way first. What cannot be broken stays whole, even beyond `width`.
+    """
+    texts = [_texts(column, console) for column in table.columns]
+    natural = [max(map(cell_len, cells)) for cells in texts]
+    if sum(natural) + _overhead(table, console, natural) > width:
+        table.padding = (0, 1, 0, 0)
+    around = _overhead(table, console, natural)
+    for pieces in (_PIECES, _SMALL_PIECES):
+        least = _least(table, texts, natural, pieces)
+        widths = _shrink(natural, least, width - around)
+        if sum(widths) + around <= width:
+            break
+    _break_cells(table, texts, widths, pieces)
+    return sum(widths) + around
+
+
+def _least(
+    table: Table, texts: list[list[str]], natural: list[int], pieces: re.Pattern[str]
+) -> list[int]:
+    """Return how narrow each column may be."""
+    return [
+        full if column.no_wrap else max(_longest(pieces, text) for text in cells)
+        for column, cells, full in zip(table.columns, texts, natural, strict=True)
+    ]
+
+
+def _break_cells(
+    table: Table, texts: list[list[str]], widths: list[int], pieces: re.Pattern[str]
+) -> None:
+    for column, cells, width in zip(table.columns, texts, widths, strict=True):
+        column.width = width
+        if not column.no_wrap:
+            header, *rest = (Text(break_text(text, width, pieces)) for text in cells)
+            column.header, column._cells = header, [*rest]
+
+
+def _texts(column: Column, console: Console) -> list[str]:
+    cells = [column.header, *column.cells]
+    return [
+        console.render_str(cell).plain if isinstance(cell, str) else str(cell) for cell in cells
+    ]
+
+
+def _overhead(table: Table, console: Console, natural: list[int]) -> int:
+    """Return the columns that lines and padding take."""
+    from rich.measure import Measurement
+
+    wide = console.options.update_width(10**4)
+    return Measurement.get(console, wide, table).maximum - sum(natural)
+
+
+def _shrink(natural: list[int], least: list[int], room: int) -> list[int]:
+    """Return widths that add up to `room` at most, or as small as they can be."""
+    for widest in range(max(natural), 0, -1):
+        widths = [max(small, min(full, widest)) for full, small in zip(natural, least, strict=True)]
+        if sum(widths) <= room:
+            return widths
+    return least
+
+
+def _longest(pieces: re.Pattern[str], text: str) -> int:
+    return max((cell_len(piece) for piece in pieces.findall(text)), default=0)
+
+
+def break_text(text: str, width: int, pieces: re.Pattern[str] = _PIECES) -> str:
+    """Return a text with line breaks between its pieces, so that lines fit `width`."""
+    lines = [""]
+    for piece in pieces.findall(text):
+        if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        if lines[-1] or piece.strip():
+            lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
