@@ -35,8 +35,9 @@ import quantcli
 model = quantcli.load("path/to/this/directory")
 ```
 
-or, once `quantcli` is imported, with transformers:
+or with transformers, in any Python where quantcli is installed:
 `{architecture}.from_pretrained("path/to/this/directory")`.
+Where it is not, transformers raises an error that the config has no `quant_method`.
 """
 
 QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"

@@ -10,14 +10,12 @@ from transformers.quantizers.quantizers_utils import get_module_from_name
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from quantcli.errors import ModelError
-from quantcli.loading.registration import METHOD
+from quantcli.formats import MARK, METHOD, SECTION_VERSION
+from quantcli.frozen.section import check_section
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-VERSION = 1
-"""The newest layout of a frozen directory that this code can load."""
 
 
 class FrozenConfig(QuantizationConfigMixin):
@@ -27,19 +25,26 @@ class FrozenConfig(QuantizationConfigMixin):
     names in `modules`, `untied` and `computed` are that class's.
     """
 
-    def __init__(self, *, version: int = VERSION, **section: Any) -> None:
-        if version > VERSION:
-            raise ModelError(
-                f"a frozen directory of version {version}; this quantcli reads up to {VERSION}",
-                hint="upgrade quantcli",
-            )
-        self.version = version
+    def __init__(self, **section: Any) -> None:
         self.architecture: str | None = None
         self.modules: dict[str, dict[str, Any]] = {}
         self.untied: list[str] = []
         self.computed: list[str] = []
         self.__dict__.update(section)
+        self.version = SECTION_VERSION
         self.quant_method = cast("Any", METHOD)
+
+    @classmethod
+    def from_dict(
+        cls, config_dict: dict[str, Any], return_unused_kwargs: bool = False, **kwargs: Any
+    ) -> Any:
+        """Make it of a section, which is checked first. Raises `ModelError`."""
+        config = cls(**check_section(config_dict))
+        return (config, kwargs) if return_unused_kwargs else config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the section as it is written."""
+        return {**super().to_dict(), **MARK}
 
     def get(self, name: str, default: Any = None) -> Any:
         """Look an entry up as in the dict of `config.json`, which transformers takes it for."""
@@ -80,7 +85,7 @@ class FrozenQuantizer(HfQuantizer):
         """Refuse what would quantize on the fly or move quantized weights to the disk."""
         if not self.pre_quantized:
             raise ModelError(
-                "this model is not frozen, and quantcli does not quantize while loading",
+                "this model is not frozen, and quantcli does not quantize at load time",
                 hint="make a frozen directory: quantcli quantize MODEL -o DIR",
             )
         device_map = kwargs.get("device_map")
@@ -90,7 +95,7 @@ class FrozenQuantizer(HfQuantizer):
     def update_dtype(self, dtype: torch.dtype) -> torch.dtype:
         """Refuse a dtype that cannot hold a scale."""
         if not dtype.is_floating_point:
-            raise ModelError(f"a frozen model computes in a floating-point dtype, not in {dtype}")
+            raise ModelError(f"dtype must be a floating-point dtype, not {dtype}")
         return dtype
 
     def get_new_dtype(
@@ -120,7 +125,7 @@ class FrozenQuantizer(HfQuantizer):
         from quantcli.qmodules import use_torch_unpack
 
         if not checkpoint_files:
-            raise ModelError("a frozen model is loaded from its directory, not from a state dict")
+            raise ModelError("a frozen model can only be loaded from its directory")
         use_torch_unpack()
         config = self.quantization_config
         frozen = config.architecture or (getattr(model.config, "architectures", None) or [None])[0]

@@ -1,0 +1,68 @@
+"""The `quantization_config` of a frozen directory, checked before anything is built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from quantcli.dtypes import BITS
+from quantcli.errors import ModelError
+from quantcli.formats import SECTION, SECTION_VERSION
+
+HINT = "copy or download config.json again, or quantize the original again"
+
+
+class ModuleSection(BaseModel):
+    """How the weight of one module is quantized."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    weights: str
+    group_size: int | None = Field(default=None, ge=1)
+
+    @field_validator("weights")
+    @classmethod
+    def _is_a_qtype(cls, name: str) -> str:
+        if name not in BITS:
+            raise ValueError(f"must be one of {', '.join(BITS)}")
+        return name
+
+
+class Section(BaseModel):
+    """What is read of a section. Keys that a newer quantcli adds within a version are left out."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    version: int = Field(ge=1)
+    weights: str = ""
+    architecture: str | None = Field(default=None, min_length=1)
+    modules: dict[str, ModuleSection]
+    untied: list[str]
+    computed: list[str]
+
+
+def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> dict[str, Any]:
+    """Return what a section of ours holds; `where` names its file in errors.
+
+    Raises `ModelError` where it is damaged, or newer than this code.
+    """
+    version = section.get("version")
+    if type(version) is int and version > SECTION_VERSION:
+        raise ModelError(
+            f"{where} is of version {version}; this quantcli reads up to {SECTION_VERSION}",
+            hint="upgrade quantcli",
+        )
+    try:
+        return Section.model_validate(dict(section)).model_dump()
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        path = ".".join(map(str, (SECTION, *detail["loc"])))
+        reason = detail["msg"].removeprefix("Value error, ")
+        message = f"{where} is damaged: {path}: {_lower(reason)}"
+        raise ModelError(message, hint=HINT) from error
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
