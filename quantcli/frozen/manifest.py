@@ -99,11 +99,13 @@ def files_below(folder: Path) -> dict[str, Path]:
 
 def file_records(folder: Path) -> dict[str, dict[str, Any]]:
     """Return what the manifest holds of the files: the size and the checksum of each."""
-    return {
-        name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
-        for name, path in files_below(folder).items()
-        if not name.startswith(".")
-    }
+    files = files_below(folder).items()
+    return {name: file_record(path) for name, path in files if not name.startswith(".")}
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Return what the manifest holds of one file."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -11,6 +11,19 @@ from quantcli.dtypes import BITS
 from quantcli.errors import ModelError
 from quantcli.formats import SECTION, SECTION_VERSION
 
+COMPLAINTS = {
+    "dict_type": "must be an object",
+    "extra_forbidden": "is not a known key",
+    "greater_than_equal": "must be 1 or more",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+}
+"""Pydantic's name of an error -> what is wrong."""
+
 HINT = "copy or download config.json again, or quantize the original again"
 
 
@@ -59,10 +72,5 @@ def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> 
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         path = ".".join(map(str, (SECTION, *detail["loc"])))
-        reason = detail["msg"].removeprefix("Value error, ")
-        message = f"{where} is damaged: {path}: {_lower(reason)}"
-        raise ModelError(message, hint=HINT) from error
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+        complaint = COMPLAINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+        raise ModelError(f"{where} is damaged: {path} {complaint}", hint=HINT) from error

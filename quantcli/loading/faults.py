@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcli.errors import MachineError, ModelError, QuantcliError
+from quantcli.formats import SECTION
 
 MOST = 10_000_000
 """No model has more layers, heads, experts or labels than this."""
@@ -22,26 +23,30 @@ def model_errors(folder: Path) -> Iterator[None]:
     """Turn what transformers raises for a damaged directory into a `ModelError`."""
     import torch
 
+    hint = f"quantcli verify {folder} tells whether its files have changed"
     try:
         yield
+    except ModelError as error:
+        named = str(folder) in error.message
+        message = error.message if named else f"{folder}: {error.message}"
+        raise ModelError(message, hint=error.hint or hint) from error
     except (QuantcliError, MemoryError):
         raise
     except torch.OutOfMemoryError as error:
         raise MachineError(f"cannot load {folder}: {first_line(error)}") from error
     except (Exception, SystemExit) as error:  # a damaged config ends anywhere, and so does code
-        raise ModelError(
-            f"cannot load {folder}: {first_line(error)}",
-            hint=f"quantcli verify {folder} tells whether its files have changed",
-        ) from error
+        raise ModelError(f"cannot load {folder}: {first_line(error)}", hint=hint) from error
 
 
 def first_line(error: BaseException) -> str:
     """Return what an error says, with its type where the words alone say too little."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
-    if not lines or not isinstance(error, OSError | ValueError | RuntimeError):
-        return ": ".join([type(error).__name__, *lines[:1]])
-    # huggingface_hub's validation names the field first, and then what is wrong with it
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    if lines and lines[0].endswith(":"):
+        # huggingface_hub's validation names the field first, and then what is wrong with it
+        return " ".join(lines[:2])
+    if lines and isinstance(error, OSError | ValueError | RuntimeError):
+        return lines[0]
+    return ": ".join([type(error).__name__, *lines[:1]])
 
 
 def check_counts(config: Mapping[str, Any], folder: Path) -> None:
@@ -50,12 +55,11 @@ def check_counts(config: Mapping[str, Any], folder: Path) -> None:
     Raises `ModelError` that names the key.
     """
     for key, value in config.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and key != SECTION:
             check_counts(value, folder)
             continue
-        numbers = value if isinstance(value, list) else [value]
-        for number in numbers:
-            if isinstance(number, int | float) and number > MOST and _COUNTS.search(key):
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and number > MOST and _COUNTS.search(key):
                 raise ModelError(f"{folder / 'config.json'} is damaged: {key} is {number}")
 
 

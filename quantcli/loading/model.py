@@ -53,7 +53,7 @@ def load(
         trust_remote_code=trust_remote_code,
         **passed,
     )
-    return model  # noqa: RET504 - typed
+    return model
 
 
 def _passed_on(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,9 +77,9 @@ def _load(folder: Path, config: Mapping[str, Any], **options: Any) -> Any:
     from quantcli.loading.tensors import read_headers
 
     register()
-    check_counts(config, folder)
     stored = len(read_headers(map(str, folder.glob("*.safetensors"))))
     with model_errors(folder), parameters_limited(stored, folder):
+        check_counts(config, folder)
         trusted = options["trust_remote_code"]
         model_class = find_class(folder, config, trust_remote_code=trusted)
         return model_class.from_pretrained(str(folder.resolve()), local_files_only=True, **options)

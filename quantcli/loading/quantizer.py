@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from transformers.core_model_loading import ConversionOps
@@ -70,7 +71,10 @@ class Deserialize(ConversionOps):
 
 
 class FrozenQuantizer(HfQuantizer):
-    """Loads a frozen directory: no conversion of names, no tensor missing, none left over."""
+    """Loads a frozen directory: no conversion of names, no tensor missing, none left over.
+
+    `directory` is where the weights are, `frozen` the class that they were frozen from.
+    """
 
     serialized_names = {  # noqa: RUF012 - transformers' own declaration
         "weight": [f"weight.{part}" for part in ("_data._data", "_data", "_scale", "_shift")]
@@ -80,6 +84,8 @@ class FrozenQuantizer(HfQuantizer):
     def __init__(self, quantization_config: FrozenConfig, **kwargs: Any) -> None:
         super().__init__(quantization_config, **kwargs)
         self._renamings: list[Any] = []
+        self.directory = Path()
+        self.frozen = ""
 
     def validate_environment(self, *_args: Any, **kwargs: Any) -> None:
         """Refuse what would quantize on the fly or move quantized weights to the disk."""
@@ -97,6 +103,16 @@ class FrozenQuantizer(HfQuantizer):
         if not dtype.is_floating_point:
             raise ModelError(f"dtype must be a floating-point dtype, not {dtype}")
         return dtype
+
+    def param_element_size(self, model: PreTrainedModel, param_name: str, param: Any) -> float:
+        """Count a quantized weight as what it takes, when devices are chosen."""
+        from quantcli.qmodules import stored_bytes
+
+        module, name = get_module_from_name(model, param_name)
+        stored = stored_bytes(module) if name == "weight" else None
+        if stored is None:
+            return float(super().param_element_size(model, param_name, param))
+        return stored / max(int(param.numel()), 1)
 
     def get_new_dtype(
         self, converter: Any, param: Any, dtype: torch.dtype | None
@@ -129,6 +145,8 @@ class FrozenQuantizer(HfQuantizer):
         use_torch_unpack()
         config = self.quantization_config
         frozen = config.architecture or (getattr(model.config, "architectures", None) or [None])[0]
+        self.directory = Path(checkpoint_files[0]).parent
+        self.frozen = frozen or type(model).__name__
         config.modules = place_modules(model, config.modules, Naming.of(model, frozen))
         naming = Naming.of(model, frozen)
         self._renamings = naming.renamings
@@ -154,7 +172,7 @@ class FrozenQuantizer(HfQuantizer):
         return model
 
     def is_serializable(self) -> bool:
-        """Save a loaded model as a frozen directory, without manifest and model card."""
+        """Save a loaded model as a frozen directory: see `loading.saving`."""
         return True
 
     @property

@@ -72,9 +72,11 @@ def register() -> None:
     """Register the config and the quantizer with transformers, once. Imports transformers."""
     from transformers.quantizers import auto
 
+    from quantcli.loading.methods import mend_methods
     from quantcli.loading.quantizer import FrozenConfig, FrozenQuantizer
 
     _teach(auto)
+    mend_methods()
     if METHOD not in auto.AUTO_QUANTIZER_MAPPING:
         auto.register_quantization_config(METHOD)(FrozenConfig)
         auto.register_quantizer(METHOD)(FrozenQuantizer)

@@ -125,6 +125,7 @@ def test_the_map_is_there_where_plain_quanto_can_load(tiny_model, tmp_path, kind
 def test_parts_of_a_composite_say_how_they_are_quantized(tiny_model, tmp_path):
     frozen = quantcli.quantize(tiny_model("clip"), output=tmp_path / "out")
     config = read(frozen.output / "config.json")
-    assert config["quantization_config"]["quant_method"] == "quantcli"
+    section = config["quantization_config"]
+    assert (section["quant_method"], section["requires"]) == (None, "quantcli")
     for part in ("text_config", "vision_config"):
         assert config[part]["quantization_config"] == config["quantization_config"]
