@@ -19,7 +19,15 @@ from quantcli.loading.inventory import resaved_manifest
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ALLOWED = ("is_main_process", "max_shard_size", "save_original_format", "save_peft_format", "token")
+ALLOWED = (
+    "is_main_process",
+    "max_shard_size",
+    "safe_serialization",
+    "save_function",
+    "save_original_format",
+    "save_peft_format",
+    "token",
+)
 """Options of `save_pretrained` that a frozen model takes."""
 
 WRITTEN = ("config.json", "generation_config.json", "README.md", "quanto_qmap.json", "*.py")
