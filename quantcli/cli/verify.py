@@ -16,9 +16,6 @@ Example:
   quantcli verify clip-vit-large-patch14-int8
 """
 
-SHOWN = 5
-"""How many problems are named in the error; JSON holds them all."""
-
 
 def verify(
     directory: Annotated[
@@ -49,6 +46,4 @@ def verify(
         if found.added:
             say(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
     if found.problems:
-        more = len(found.problems) - SHOWN
-        named = "; ".join(found.problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        raise VerificationError(f"{directory}: {named}", hint="quantize the original again")
+        raise VerificationError(f"{directory}: {found.listed}", hint=found.hint)

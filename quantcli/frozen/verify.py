@@ -14,6 +14,12 @@ WEIGHTS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".pkl", ".pt", ".pth", "
 """Suffixes of files that may hold weights."""
 
 
+SHOWN = 5
+"""How many problems an error names; JSON holds them all."""
+
+_ADDED = " was added"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What a check found: how many files the manifest lists, what is wrong, what was added."""
@@ -21,6 +27,20 @@ class Verification:
     files: int
     problems: tuple[str, ...]
     added: tuple[str, ...]
+
+    @property
+    def listed(self) -> str:
+        """The problems, but only the first few of many."""
+        more = len(self.problems) - SHOWN
+        named = "; ".join(self.problems[:SHOWN])
+        return f"{named}; and {more} more" if more > 0 else named
+
+    @property
+    def hint(self) -> str:
+        """The way out of the problems."""
+        if all(problem.endswith(_ADDED) for problem in self.problems):
+            return "delete what was added, if it is not yours"
+        return "quantize the original again"
 
 
 def verify(folder: str | os.PathLike[str]) -> list[str]:
@@ -41,7 +61,7 @@ def check(folder: str | os.PathLike[str]) -> Verification:
     present = files_below(Path(folder))
     added = [name for name in present if name not in recorded]
     problems = [f"{name} is missing" for name in recorded if name not in present]
-    problems += [f"{name} was added" for name in added if _is_harmful(name)]
+    problems += [f"{name}{_ADDED}" for name in added if _is_harmful(name)]
     for name, path in present.items():
         if name in recorded:
             problems += _compare(name, path, recorded[name])

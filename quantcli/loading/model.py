@@ -114,10 +114,8 @@ def _not_frozen(folder: Path) -> ModelError:
 
 
 def _verify(folder: Path) -> None:
-    from quantcli.frozen.verify import verify as check
+    from quantcli.frozen.verify import check
 
-    problems = check(folder)
-    if problems:
-        raise VerificationError(
-            f"{folder}: {'; '.join(problems[:5])}", hint="quantize the original again"
-        )
+    found = check(folder)
+    if found.problems:
+        raise VerificationError(f"{folder}: {found.listed}", hint=found.hint)

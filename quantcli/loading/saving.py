@@ -30,7 +30,12 @@ ALLOWED = (
 )
 """Options of `save_pretrained` that a frozen model takes."""
 
-WRITTEN = ("config.json", "generation_config.json", "README.md", "quanto_qmap.json", "*.py")
+NO_OPTIONS = ("self", "save_directory", "kwargs")
+"""Other parameters of it."""
+
+WRITTEN = ("config.json", "generation_config.json", "quanto_qmap.json", "*.py")
+"""What goes into the manifest. Not the model card: those who save often write their own after."""
+
 WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 
 
@@ -69,12 +74,10 @@ def save_frozen(
 
 
 def _check_options(original: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-    given = inspect.signature(original).bind(*args, **kwargs).arguments
-    options = {**given, **given.pop("kwargs", {})}
-    for name in ("self", "save_directory"):
-        del options[name]
+    named = inspect.signature(original).bind(*args, **kwargs).arguments
+    options = {**named, **kwargs}
     for name, value in options.items():
-        if name not in ALLOWED and value not in (None, False):
+        if name not in ALLOWED and name not in NO_OPTIONS and value not in (None, False):
             hint = "save it without that option"
             if name == "push_to_hub":
                 hint = "use model.push_to_hub(…), which uploads the manifest too"

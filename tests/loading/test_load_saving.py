@@ -47,7 +47,8 @@ def test_every_command_agrees(tiny_model, freeze, tmp_path, kind, weights):
     saved = tmp_path / "saved"
     model.save_pretrained(saved)
     freezing.assert_same(freezing.run(quantcli.load(saved, verify=True)), freezing.run(model))
-    assert check(saved).problems == check(saved).added == ()
+    assert check(saved).problems == ()
+    assert check(saved).added == ("README.md",)
     assert quantcli.size(saved).predictions == quantcli.size(source).predictions
     old, new = manifest(source), manifest(saved)
     assert new["tensors"] == old["tensors"]
@@ -156,6 +157,17 @@ def test_a_part_alone(tiny_model, freeze, tmp_path):
     model = quantcli.load(freeze(tiny_model("bert-classifier"), "int8"))
     with pytest.raises(ModelError, match="part of a frozen model"):
         model.bert.save_pretrained(tmp_path / "saved")
+
+
+def test_sentence_transformer(minilm, freeze, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(freeze(minilm, "int8")), device="cpu")
+    model.save_pretrained(str(tmp_path / "saved"))
+    assert check(tmp_path / "saved").problems == ()
+    assert "modules.json" in check(tmp_path / "saved").added
+    again = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+    assert (again.encode(["A frozen model."]) == model.encode(["A frozen model."])).all()
 
 
 def test_other_models_are_saved_as_before(tiny_model, tmp_path):
