@@ -18,7 +18,7 @@ tags:
 
 # {title}, {weights}
 
-`{name}`{revision} ({architecture}), its weights {done} {weights} by quantcli{quanto}.
+`{name}`{revision} (`{architecture}`), with its weights {done} {weights} by quantcli{quanto}.
 
 | | dtype | bytes | of the original |
 | --- | --- | ---: | ---: |
@@ -35,9 +35,10 @@ import quantcli
 model = quantcli.load("path/to/this/directory")
 ```
 
-or with transformers, in any Python where quantcli is installed:
-`{architecture}.from_pretrained("path/to/this/directory")`.
-Where it is not, transformers raises an error that the config has no `quant_method`.
+or, with transformers: `{architecture}.from_pretrained("path/to/this/directory")`.
+
+Both need quantcli to be installed. If it is not, transformers stops with an error about a missing
+`quant_method`.
 """
 
 QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"

@@ -59,7 +59,8 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
 def _no_manifest(folder: str | os.PathLike[str]) -> ModelError:
     if _has_section(Path(folder)):
         return ModelError(
-            f"{folder} is a frozen directory without {MANIFEST}, which holds its sizes and checksums",
+            f"{folder} is a frozen directory without {MANIFEST}, "
+            "which holds its sizes and checksums",
             hint="copy that file too, or quantize the original again",
         )
     return ModelError(

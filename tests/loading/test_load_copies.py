@@ -56,6 +56,13 @@ def test_deepcopy(frozen, kind, weights, dtype):
     freezing.assert_same(freezing.run(copied), expected)
 
 
+def test_the_config_of_a_loaded_model_loads_it_again(frozen):
+    directory, model = frozen("bert", "int4")
+    config = quantcli.load(directory).config
+    again = transformers.AutoModel.from_pretrained(directory, config=config)
+    freezing.assert_same(freezing.run(again), freezing.run(model))
+
+
 def test_deepcopy_of_tied_weights(frozen):
     directory, _ = frozen("llama-tied", "int8")
     model = quantcli.load(directory)

@@ -170,6 +170,16 @@ def test_sentence_transformer(minilm, freeze, tmp_path):
     assert (again.encode(["A frozen model."]) == model.encode(["A frozen model."])).all()
 
 
+def test_names_of_transformers_that_saving_asks_for():
+    """Canary: whether an adapter is on the model, and where `save_pretrained` takes options."""
+    import inspect
+
+    assert transformers.PreTrainedModel._hf_peft_config_loaded is False
+    original = inspect.unwrap(transformers.PreTrainedModel.save_pretrained)
+    assert [*inspect.signature(original).parameters][:2] == ["self", "save_directory"]
+    assert "kwargs" in inspect.signature(original).parameters
+
+
 def test_other_models_are_saved_as_before(tiny_model, tmp_path):
     model = freezing.load_original(tiny_model("bert"))
     model.save_pretrained(tmp_path, max_shard_size="5GB")
