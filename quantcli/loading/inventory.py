@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.dtypes import SAFETENSORS, SIZES, is_float
+from quantcli.errors import ModelError
 from quantcli.frozen.write import versions
 from quantcli.loading.naming import Naming
 from quantcli.loading.tensors import Header, read_headers
@@ -51,6 +52,20 @@ def resaved_manifest(
     }
 
 
+def check_inventory(manifest: Mapping[str, Any], path: Path) -> None:
+    """Check what a manifest says of tensors. Raises `ModelError` where it is damaged."""
+    texts = [manifest.get("architecture"), manifest.get("dtype")]
+    shapes = []
+    try:
+        for entry in manifest["tensors"]:
+            texts += [entry["name"], entry["action"], SIZES[entry["dtype"]] and entry["dtype"]]
+            shapes += entry["shape"]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged", hint="quantize the original again") from error
+    if not all(isinstance(text, str) for text in texts) or any(type(n) is not int for n in shapes):
+        raise ModelError(f"{path} is damaged", hint="quantize the original again")
+
+
 def _entries(
     naming: Naming, old: Iterable[Mapping[str, Any]], headers: Mapping[str, Header]
 ) -> list[Entry]:
@@ -63,11 +78,19 @@ def _entries(
             renamed = name.removesuffix("._scale") if scale else name
             entries[renamed] = dict(entry) | {"name": renamed, "bytes": 0}
     for stored, header in headers.items():
-        entry = entries[_owner(stored, entries)]
+        owner = _owner(stored, entries)
+        entry = entries.setdefault(owner, _new_entry(owner, header))
         entry["bytes"] += _nbytes(header)
         if stored in (entry["name"], f"{entry['name']}._scale"):
             entry["dtype"] = SAFETENSORS[header[0]]
     return list(entries.values())
+
+
+def _new_entry(name: str, header: Header) -> Entry:
+    """Return the entry of what was added to the model after it was loaded."""
+    entry = {"name": name, "action": "keep", "reason": "added after it was frozen"}
+    layout = {"dtype": SAFETENSORS[header[0]], "shape": list(header[1]), "bytes": 0}
+    return {**entry, "qtype": None, "group_size": None, **layout}
 
 
 def _owner(stored: str, entries: Mapping[str, Entry]) -> str:

@@ -35,7 +35,8 @@ def load(
     `experts_implementation` and `max_memory` are those of `from_pretrained`; the default dtype is
     the frozen one. With `verify`, every file is first compared with its checksum.
 
-    On a CPU the tensors stay memory-mapped, so the directory must outlive the model.
+    On a CPU the tensors stay memory-mapped, so the directory must outlive the model. A deep copy of
+    the model is in memory of its own.
 
     Raises `ModelError` where the directory is not a frozen one, is damaged, lacks a tensor or has
     one too many; `VerificationError` where a checksum differs; `UsageError` for another option.

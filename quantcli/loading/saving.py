@@ -14,7 +14,7 @@ from quantcli.errors import ModelError, UsageError
 from quantcli.formats import MANIFEST, SECTION
 from quantcli.frozen.config import with_section
 from quantcli.frozen.manifest import file_record, is_frozen, read_manifest, write_json
-from quantcli.loading.inventory import resaved_manifest
+from quantcli.loading.inventory import check_inventory, resaved_manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -58,7 +58,7 @@ def save_frozen(
     quantizer = _quantizer(model)
     source = quantizer.directory
     _check_target(source, target)
-    manifest = read_manifest(source) if (source / MANIFEST).is_file() else None
+    manifest = _manifest(source)
     if is_frozen(target):
         _remove_older(target)
     original(model, save_directory, *args, **kwargs)
@@ -92,6 +92,14 @@ def _quantizer(model: PreTrainedModel) -> Any:
             hint="save the whole model",
         )
     return quantizer
+
+
+def _manifest(source: Path) -> dict[str, Any] | None:
+    if not (source / MANIFEST).is_file():
+        return None
+    manifest = read_manifest(source)
+    check_inventory(manifest, source / MANIFEST)
+    return manifest
 
 
 def _check_target(source: Path, target: Path) -> None:

@@ -136,6 +136,28 @@ def test_without_a_manifest_there_is_none_to_go_on_from(frozen, tmp_path):
             use(tmp_path / "saved")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tensors": None},
+        {"tensors": [{"name": "x"}]},
+        {"tensors": [{"name": "x", "action": "keep", "dtype": "float9", "shape": []}]},
+        {"tensors": [{"name": "x", "action": "keep", "dtype": "float32", "shape": ["1"]}]},
+        {"architecture": 3},
+    ],
+    ids=str,
+)
+def test_a_damaged_manifest_is_found_before_anything_is_written(
+    tiny_model, freeze, tmp_path, change
+):
+    source = shutil.copytree(freeze(tiny_model("bert"), "int8"), tmp_path / "frozen")
+    model = quantcli.load(source)
+    (source / "quantcli.json").write_text(json.dumps(manifest(source) | change))
+    with pytest.raises(ModelError, match=r"quantcli\.json is damaged"):
+        model.save_pretrained(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
 def test_where_the_weights_are_read_from(tiny_model, freeze):
     source = freeze(tiny_model("bert"), "int8")
     with pytest.raises(ModelError, match="still read from its files"):
