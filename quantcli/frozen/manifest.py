@@ -61,7 +61,7 @@ def _no_manifest(folder: str | os.PathLike[str]) -> ModelError:
         return ModelError(
             f"{folder} is a frozen directory without {MANIFEST}, "
             "which holds its sizes and checksums",
-            hint="copy that file too, or quantize the original again",
+            hint=f"copy {MANIFEST} too, or quantize the original again",
         )
     return ModelError(
         f"{folder} is not a frozen directory: it has no {MANIFEST}",

@@ -64,7 +64,8 @@ def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> 
     version = section.get("version")
     if type(version) is int and version > SECTION_VERSION:
         raise ModelError(
-            f"{where} is of version {version}; this quantcli reads up to {SECTION_VERSION}",
+            f"{where} has format version {version}; "
+            f"this quantcli reads versions up to {SECTION_VERSION}",
             hint="upgrade quantcli",
         )
     try:

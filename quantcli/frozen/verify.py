@@ -13,7 +13,6 @@ from quantcli.frozen.manifest import files_below, read_manifest, sha256
 WEIGHTS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".pkl", ".pt", ".pth", ".safetensors")
 """Suffixes of files that may hold weights."""
 
-
 SHOWN = 5
 """How many problems an error names; JSON holds them all."""
 
@@ -39,7 +38,7 @@ class Verification:
     def hint(self) -> str:
         """The way out of the problems."""
         if all(problem.endswith(_ADDED) for problem in self.problems):
-            return "delete what was added, if it is not yours"
+            return "delete the added files"
         return "quantize the original again"
 
 

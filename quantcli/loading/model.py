@@ -102,9 +102,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         check_section(config[SECTION], where=str(path))
         return config
     if is_frozen(folder):
-        raise ModelError(
-            f"{path} is damaged: it does not say how the model is quantized", hint=HINT
-        )
+        raise ModelError(f"{path} is damaged: it has no {SECTION} written by quantcli", hint=HINT)
     raise _not_frozen(folder)
 
 

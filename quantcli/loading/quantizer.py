@@ -96,7 +96,9 @@ class FrozenQuantizer(HfQuantizer):
             )
         device_map = kwargs.get("device_map")
         if isinstance(device_map, dict) and "disk" in device_map.values():
-            raise ModelError("quantized weights cannot be offloaded to the disk")
+            raise ModelError(
+                "quantized weights cannot be offloaded to disk", hint="use another device_map"
+            )
 
     def update_dtype(self, dtype: torch.dtype) -> torch.dtype:
         """Refuse a dtype that cannot hold a scale."""

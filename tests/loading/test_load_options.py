@@ -107,5 +107,5 @@ def test_all_agree_on_what_is_frozen(directory, tiny_model, tmp_path):
     original = shutil.copytree(bert, tmp_path / "original")
     assert not is_frozen(original)
     shutil.copy(original / "config.json", directory / "config.json")
-    with pytest.raises(ModelError, match="does not say how the model is quantized"):
+    with pytest.raises(ModelError, match="has no quantization_config written by quantcli"):
         quantcli.load(directory)

@@ -150,7 +150,7 @@ def test_config_that_is_not_json(directory):
 
 def test_newer_version(directory):
     reconfigure(directory, lambda config: config["quantization_config"].update(version=3))
-    with pytest.raises(ModelError, match="of version 3") as raised:
+    with pytest.raises(ModelError, match="has format version 3") as raised:
         quantcli.load(directory)
     assert raised.value.hint == "upgrade quantcli"
 
