@@ -40,12 +40,16 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def with_section(config: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config that says how the model is quantized, and each of its parts too."""
+    """Return a config that says how the model is quantized, and each of its parts too.
+
+    A part also takes the dtype of the whole.
+    """
     said = dict(config)
+    own = {"dtype": config["dtype"], SECTION: section}
     for name, part in config.items():
         # one tower of two is loaded by its own config alone
         if name.endswith("_config") and isinstance(part, dict) and "model_type" in part:
-            said[name] = part | {SECTION: section}
+            said[name] = part | own
     return said | {SECTION: section}
 
 

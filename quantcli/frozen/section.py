@@ -43,6 +43,15 @@ class ModuleSection(BaseModel):
         return name
 
 
+class ExtraSection(BaseModel):
+    """Modules and tensors that only other classes than the frozen one take."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    modules: dict[str, ModuleSection] = Field(default_factory=dict)
+    tensors: list[str] = Field(default_factory=list)
+
+
 class Section(BaseModel):
     """What is read of a section. Keys that a newer quantcli adds within a version are left out."""
 
@@ -54,6 +63,7 @@ class Section(BaseModel):
     modules: dict[str, ModuleSection]
     untied: list[str]
     computed: list[str]
+    extra: ExtraSection = Field(default_factory=ExtraSection)
 
 
 def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> dict[str, Any]:
@@ -69,9 +79,10 @@ def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> 
             hint="upgrade quantcli",
         )
     try:
-        return Section.model_validate(dict(section)).model_dump()
+        found = Section.model_validate(dict(section))
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         path = ".".join(map(str, (SECTION, *detail["loc"])))
         complaint = COMPLAINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
         raise ModelError(f"{where} is damaged: {path} {complaint}", hint=HINT) from error
+    return found.model_dump(exclude={"extra"} if "extra" not in section else None)

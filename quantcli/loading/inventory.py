@@ -34,7 +34,7 @@ def resaved_manifest(
     for code, shape in headers.values():
         stored[SAFETENSORS[code]] += _nbytes((code, shape))
     known: Mapping[str, Any] = manifest["footprint"]
-    if type(model).__name__ != frozen:
+    if type(model).__name__ != frozen or len(entries) < len(manifest["tensors"]):
         parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         known = _part(entries, parameters, known)
     total, original = sum(stored.values()), known["original"]["bytes"]
