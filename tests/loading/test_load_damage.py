@@ -143,6 +143,8 @@ def test_no_hook_stays(tiny_model, freeze):
         pytest.param({"version": "2"}, "version must be a whole number", id="version text"),
         pytest.param({"version": True}, "version must be a whole number", id="version bool"),
         pytest.param({"version": 0}, "version must be 1 or more", id="version 0"),
+        pytest.param({"extra": {"tensors": [1]}}, r"extra\.tensors\.0 must be text", id="extra"),
+        pytest.param({"extra": []}, "extra must be an object", id="extra list"),
         pytest.param({"architecture": ""}, "architecture must not be empty", id="architecture"),
     ],
 )
@@ -153,6 +155,16 @@ def test_damaged_section(tiny_model, freeze, tmp_path, change, message):
         quantcli.load(directory)
     with pytest.raises(ModelError, match=message):
         transformers.AutoModel.from_pretrained(directory)
+
+
+def test_what_only_other_classes_take_is_kept():
+    from quantcli.frozen.section import check_section
+
+    spec = {"weights": "qint8", "group_size": None}
+    extra = {"modules": {"head": spec}, "tensors": ["head.weight._data", "head.weight._scale"]}
+    section = {"version": 2, "modules": {}, "untied": [], "computed": []}
+    assert check_section(section | {"extra": extra})["extra"] == extra
+    assert "extra" not in check_section(section)
 
 
 def test_a_key_that_a_newer_quantcli_adds(tiny_model, freeze, tmp_path):
