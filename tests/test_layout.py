@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     ["errors"],
-    ["dtypes", "paths", "process"],
+    ["dtypes", "formats", "paths", "process"],
     ["metrics"],
     ["recipe", "checkpoint", "blockwise", "qmodules", "samples"],
     ["skeleton"],

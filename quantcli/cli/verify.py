@@ -28,19 +28,25 @@ def verify(
 ) -> None:
     """Check the files of a frozen directory against its checksums.
 
-    Compares the sha256 of every file with the manifest. Exits with 1 if a file is missing or
-    has changed.
+    Exits with 1 if a file is missing or has changed, or if weights or code were added. Other files
+    that were added are listed, and are no error.
     """
-    from quantcli.frozen.manifest import read_manifest
-    from quantcli.frozen.verify import verify as check
+    from quantcli.frozen.verify import check
 
-    problems = check(directory)
-    files = len(read_manifest(directory)["files"])
+    found = check(directory)
     if as_json:
-        print_json({"directory": str(directory), "files": files, "problems": problems})
-    elif not problems:
-        say(f"{directory}: all {files} files match their checksums")
-    if problems:
-        raise VerificationError(
-            f"{directory}: {'; '.join(problems[:5])}", hint="quantize the original again"
+        print_json(
+            {
+                "directory": str(directory),
+                "files": found.files,
+                "problems": list(found.problems),
+                "added": list(found.added),
+            }
         )
+    else:
+        if not found.problems:
+            say(f"{directory}: all {found.files} files match the manifest")
+        if found.added:
+            say(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
+    if found.problems:
+        raise VerificationError(f"{directory}: {found.listed}", hint=found.hint)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
+from quantcli.formats import SECTION, is_ours
 
 if TYPE_CHECKING:
     import torch
@@ -78,12 +79,11 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
     _check_types(checkpoint)
-    method = (checkpoint.config.get("quantization_config") or {}).get("quant_method")
-    if method:
+    section = checkpoint.config.get(SECTION) or {}
+    method = section.get("quant_method")
+    if method or is_ours(section):
         already = (
-            "a frozen directory already"
-            if method == "quantcli"
-            else f"quantized already ({method})"
+            "a frozen directory already" if is_ours(section) else f"quantized already ({method})"
         )
         raise ModelError(
             f"{checkpoint.model} is {already}",

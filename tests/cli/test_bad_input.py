@@ -174,9 +174,9 @@ def test_words_that_are_wrong(fails, words, says, hints):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "cannot be read"),
-        ("[]", "of a format"),
-        ('{"format_version": 99}', "of a format"),
+        ("{", "cannot read"),
+        ("[]", "cannot read the format"),
+        ('{"format_version": 99}', "cannot read the format"),
         ('{"format_version": 1}', "is damaged"),
         ('{"format_version": 1, "files": [], "footprint": 3}', "is damaged"),
     ],
