@@ -163,6 +163,12 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and do nothing.")]
+AllowUnquantized = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unquantized", help="Write the directory even where nothing can be quantized."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Quiet = Annotated[
     bool,

@@ -41,6 +41,7 @@ def quantize(
     jobs: options.Jobs = None,
     dry_run: options.DryRun = False,
     overwrite: options.Overwrite = False,
+    allow_unquantized: options.AllowUnquantized = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -66,6 +67,7 @@ def quantize(
         trust_remote_code=trust_remote_code,
         max_shard_size=options.parse_size(max_shard_size),
         show_downloads=sys.stderr.isatty() and not quiet,
+        allow_unquantized=allow_unquantized,
     )
     if dry_run:
         _show_plan(request, as_json=as_json, quiet=quiet)
@@ -121,14 +123,19 @@ def _run(
 
 
 def _show_plan(request: Request, *, as_json: bool, quiet: bool) -> None:
-    from quantcli.api import plan_request
+    from quantcli.api import check_plan, plan_request
 
     plan = plan_request(request)[0]
     if not quiet:
         warn(plan.notices)
     if as_json:
         print_json(plan.to_dict())
-        return
+    else:
+        _print_plan(plan)
+    check_plan(request, plan)
+
+
+def _print_plan(plan: Plan) -> None:
     from quantcli.cli.tables import footprint_table, kept_table, plan_table
 
     print_table(plan_table(plan))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quantcli.dtypes import DOWNCASTS, QTYPES, SIZES, is_float
+from quantcli.dtypes import DOWNCASTS, SIZES, is_float
 from quantcli.errors import ModelError, UsageError
 from quantcli.planning.choose import Chooser, Decision
+from quantcli.planning.coverage import coverage_notice
 from quantcli.planning.data import Plan, Stored, TensorPlan
 from quantcli.planning.layout import quantized_tensors
 from quantcli.planning.shards import assign_shards
@@ -20,22 +20,22 @@ from quantcli.skeleton import Entry, WeightModule, weight_modules
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
 
-LOW_COVERAGE = 0.5
-
 
 def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     """Decide what becomes of every tensor of the model.
 
     Raises `ModelError` where the checkpoint lacks a tensor or has one of another shape, and
-    `UsageError` where the recipe's include patterns match nothing that can be quantized.
+    `UsageError` where the recipe's include patterns match nothing that can be quantized, or where
+    no row can be divided into groups of the size that was asked for.
     """
-    modules = weight_modules(source.skeleton)
     _check(source)
+    modules = weight_modules(source.skeleton)
     chooser = Chooser(recipe, modules)
     tensors = [
         _plan_entry(entry, source, modules, chooser) for entry in source.skeleton.entries.values()
     ]
-    if recipe.include and not any(tensor.action == "quantize" for tensor in tensors):
+    possible = any(module.obstacle is None for module in modules.values())
+    if recipe.include and possible and not any(t.action == "quantize" for t in tensors):
         patterns = ", ".join(recipe.include)
         raise UsageError(
             f"--include {patterns} matches no module that can be quantized",
@@ -54,7 +54,8 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         shards=shards,
         untied=source.ties.untied,
     )
-    return replace(plan, notices=(*_notices(plan, source), *chooser.unused()))
+    notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
+    return replace(plan, notices=notices)
 
 
 def _check(source: Source) -> None:
@@ -192,13 +193,9 @@ def _notices(plan: Plan, source: Source) -> list[str]:
             f"{_some(plan.untied)}: stored apart, because the checkpoint holds it apart "
             "although the config ties it"
         )
-    if plan.weights in QTYPES and plan.coverage < LOW_COVERAGE:
-        kept = ", ".join(
-            f"{tensor.name} ({tensor.kind})" for tensor in itertools.islice(plan.kept_matrices(), 3)
-        )
-        notices.append(
-            f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {kept}"
-        )
+    low = coverage_notice(plan)
+    if low is not None:
+        notices.append(low)
     casts = {tensor.dtype for tensor in plan.tensors if tensor.action == "cast"}
     if plan.nbytes > plan.original_bytes and any(is_float(dtype) for dtype in casts):
         notices.append(

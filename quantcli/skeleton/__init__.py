@@ -1,6 +1,7 @@
 """The model on the meta device: its modules, its ties, and where each parameter comes from."""
 
 from quantcli.skeleton.binding import Binding, bind
+from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.build import Entry, Skeleton, build
 from quantcli.skeleton.modules import WeightModule, weight_modules
 from quantcli.skeleton.ties import Ties, resolve_ties
@@ -12,6 +13,7 @@ __all__ = [
     "Ties",
     "WeightModule",
     "bind",
+    "bounded",
     "build",
     "resolve_ties",
     "weight_modules",

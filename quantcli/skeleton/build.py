@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, QuantcliError
+from quantcli.skeleton.bound import bounded
+from quantcli.skeleton.soundness import check_config
 
 if TYPE_CHECKING:
     import torch
@@ -67,17 +68,19 @@ def build(
 
     Raises `ModelError` where the architecture is unknown or the config does not fit its class.
     """
-    config = _read_config(checkpoint, trust_remote_code)
-    model_class = _find_class(checkpoint, config, trust_remote_code)
-    dtype = _resolve_dtype(checkpoint, config, rest)
-    model = _instantiate(model_class, config, dtype)
+    check_config(checkpoint)
+    name, tensors = checkpoint.model, len(checkpoint.tensors)
+    with bounded(checkpoint.config, tensors=tensors, model=name):
+        config = _read_config(checkpoint, trust_remote_code)
+        model_class = _find_class(checkpoint, config, trust_remote_code)
+        dtype = _resolve_dtype(checkpoint, config, rest)
+        model = _instantiate(model_class, config, dtype)
     return Skeleton(model=model, dtype=dtype, entries=_entries(model, dtype))
 
 
 def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
-    _check_types(checkpoint)
     method = (checkpoint.config.get("quantization_config") or {}).get("quant_method")
     if method:
         already = (
@@ -102,29 +105,6 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
         raise
     except (Exception, SystemExit) as error:  # a damaged config ends anywhere, and so does code
         raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=error) from error
-
-
-def _check_types(checkpoint: Checkpoint) -> None:
-    """Refuse a config whose own keys are not of the type that they have in every model."""
-    config = checkpoint.config
-    names = config.get("architectures") or []
-    wrong = {
-        "architectures": not isinstance(names, list) or not all(isinstance(n, str) for n in names),
-        "dtype": not isinstance(config.get("dtype") or "", str | dict),
-        "model_type": not isinstance(config.get("model_type") or "", str),
-        "torch_dtype": not isinstance(config.get("torch_dtype") or "", str | dict),
-        "quantization_config": not isinstance(config.get("quantization_config") or {}, dict),
-    }
-    for key in (key for key, is_wrong in wrong.items() if is_wrong):
-        value = _short(json.dumps(config[key]))
-        raise ModelError(
-            f"config.json of {checkpoint.model} is damaged: {key} cannot be {value}",
-            hint="download it again",
-        )
-
-
-def _short(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _as_local(folder: Path) -> str:
@@ -217,7 +197,12 @@ def _resolve_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtyp
     metadata = checkpoint.index_metadata
     _, dtype = _get_dtype(wanted, None, config, metadata, empty, weights_only=True)
     if not dtype.is_floating_point:
-        raise ModelError(f"{checkpoint.model} holds no floating-point weights ({dtype})")
+        raise ModelError(f"{checkpoint.model} has no floating-point weights ({dtype})")
+    if dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        raise ModelError(
+            f"{checkpoint.model} is stored as {dtype}, and no model computes in that",
+            hint="--rest bfloat16 loads it as bfloat16",
+        )
     return dtype
 
 
@@ -228,7 +213,7 @@ def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.d
     try:
         with ContextManagers(context):
             model = model_class(config)
-    except MemoryError:
+    except (MemoryError, QuantcliError):
         raise
     except (Exception, SystemExit) as error:  # as does a config that does not fit its class
         raise ModelError(
