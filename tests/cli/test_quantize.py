@@ -89,12 +89,11 @@ def test_dry_run(bert, tmp_path, capsys):
     assert files(tmp_path) == ["bert"]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "mixtral"])
-def test_low_coverage_is_said(tiny_model, tmp_path, capsys, kind):
-    assert main(["quantize", str(tiny_model(kind)), "-o", str(tmp_path / "out")]) == 0
+def test_low_coverage_is_said(tiny_model, tmp_path, capsys):
+    assert main(["quantize", str(tiny_model("mixtral")), "-o", str(tmp_path / "out")]) == 0
     warning = capsys.readouterr().err
     assert "of the weights are quantized; the largest kept: " in warning
-    assert {"gpt2": "(Conv1D)", "mixtral": "(MixtralExperts)"}[kind] in warning
+    assert "(MixtralExperts)" in warning
 
 
 def test_patterns(bert, capsys):
