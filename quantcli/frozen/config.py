@@ -34,10 +34,13 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "modules": {
             tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
             for tensor in plan.quantized
+            if tensor.extra_for is None
         },
         "untied": list(plan.untied),
         "computed": [tensor.name for tensor in plan.tensors if tensor.action == "compute"],
     }
+    if any(tensor.extra_for for tensor in plan.tensors):
+        section["extra"] = _extra(plan)
     for name, part in frozen.items():
         # one tower of two is loaded by its own config alone
         if name.endswith("_config") and isinstance(part, dict) and "model_type" in part:
@@ -45,11 +48,23 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     return frozen | {"quantization_config": section}
 
 
+def _extra(plan: Plan) -> dict[str, Any]:
+    """Return what is stored for other classes: their modules, and the names of all tensors."""
+    extra = [tensor for tensor in plan.tensors if tensor.extra_for is not None]
+    modules = {
+        tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
+        for tensor in extra
+        if tensor.qtype is not None
+    }
+    return {"modules": modules, "tensors": [part.name for t in extra for part in t.stored]}
+
+
 def quanto_map(plan: Plan) -> dict[str, dict[str, str]]:
     """Return Quanto's own quantization map (`optimum.quanto.quantization_map`)."""
     return {
         tensor.module: {"weights": str(tensor.qtype), "activations": "none"}
         for tensor in plan.quantized
+        if tensor.extra_for is None
     }
 
 

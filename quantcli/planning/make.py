@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from quantcli.errors import ModelError, UsageError
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.coverage import coverage_notice
 from quantcli.planning.data import Plan, Stored, TensorPlan
+from quantcli.planning.extras import Extra
 from quantcli.planning.layout import quantized_tensors
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
@@ -34,6 +35,9 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     tensors = [
         _plan_entry(entry, source, modules, chooser) for entry in source.skeleton.entries.values()
     ]
+    tensors += [
+        planned for extra in source.extras for planned in _plan_extra(extra, source, chooser)
+    ]
     possible = any(module.obstacle is None for module in modules.values())
     if recipe.include and possible and not any(t.action == "quantize" for t in tensors):
         patterns = ", ".join(recipe.include)
@@ -52,7 +56,7 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         original_dtypes=_original(sharded, source),
         tensors=sharded,
         shards=shards,
-        untied=source.ties.untied,
+        untied=(*source.ties.untied, *(name for extra in source.extras for name in extra.untied)),
     )
     notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
     return replace(plan, notices=notices)
@@ -121,6 +125,27 @@ def _plan_entry(
     return _unquantized(base, decision.reason, source)
 
 
+def _plan_extra(extra: Extra, source: Source, chooser: Chooser) -> Iterator[TensorPlan]:
+    """Plan what another class takes, under the names that its loader finds."""
+    prefix = extra.prefix
+    modules = {
+        name: replace(module, name=f"{prefix}{name}")
+        for name, module in weight_modules(extra.source.skeleton).items()
+    }
+    why = f"not part of {source.skeleton.architecture}; kept for {extra.architecture}"
+    for name in extra.names:
+        entry = extra.source.skeleton.entries[name]
+        planned = _plan_entry(entry, extra.source, modules, chooser)
+        yield replace(
+            planned,
+            name=f"{prefix}{planned.name}",
+            module=f"{prefix}{planned.module}",
+            reason=why if planned.action != "quantize" or not planned.reason else planned.reason,
+            stored=tuple(replace(part, name=f"{prefix}{part.name}") for part in planned.stored),
+            extra_for=extra.architecture,
+        )
+
+
 def _decide(
     tensor: TensorPlan, leaf: str, source: Source, module: WeightModule | None, chooser: Chooser
 ) -> Decision:
@@ -181,6 +206,13 @@ def _notices(plan: Plan, source: Source) -> list[str]:
         notices.append(
             f"{len(ignored)} tensors of the checkpoint are not part of {plan.architecture} "
             f"and are left out: {_some(ignored)}"
+        )
+    extra = [tensor for tensor in plan.tensors if tensor.extra_for]
+    if extra:
+        classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
+        notices.append(
+            f"{len(extra)} tensors are not part of {plan.architecture} and are kept for {classes}: "
+            f"{_some([tensor.name for tensor in extra])}"
         )
     codes = _stored_as_codes(plan, source)
     if codes:

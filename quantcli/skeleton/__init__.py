@@ -4,6 +4,7 @@ from quantcli.skeleton.binding import Binding, bind
 from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.build import Entry, Skeleton, build
 from quantcli.skeleton.modules import WeightModule, weight_modules
+from quantcli.skeleton.siblings import build_siblings, prefix_in
 from quantcli.skeleton.ties import Ties, resolve_ties
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "bind",
     "bounded",
     "build",
+    "build_siblings",
+    "prefix_in",
     "resolve_ties",
     "weight_modules",
 ]

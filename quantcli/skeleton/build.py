@@ -49,8 +49,13 @@ class Skeleton:
 
     def expected_elsewhere(self, name: str) -> bool:
         """Tell whether a checkpoint name is one that the class knows and does not load."""
-        patterns = [*(self.model._keys_to_ignore_on_load_unexpected or ())]
+        patterns = self.model._keys_to_ignore_on_load_unexpected or ()
+        return self.is_buffer(name) or any(re.search(pattern, name) for pattern in patterns)
+
+    def is_buffer(self, name: str) -> bool:
+        """Tell whether a checkpoint name is a buffer that the model no longer stores."""
         buffers = [buffer for buffer, _ in self.model.named_buffers()]
+        patterns = []
         if any(buffer.endswith("rotary_emb.inv_freq") for buffer in buffers):
             patterns.append(r"rotary_emb\.inv_freq")
         if any(buffer.endswith("position_ids") for buffer in buffers):
@@ -74,7 +79,12 @@ def build(
         config = _read_config(checkpoint, trust_remote_code)
         model_class = _find_class(checkpoint, config, trust_remote_code)
         dtype = _resolve_dtype(checkpoint, config, rest)
-        model = _instantiate(model_class, config, dtype)
+        return build_as(model_class, config, dtype)
+
+
+def build_as(model_class: type[PreTrainedModel], config: Any, dtype: torch.dtype) -> Skeleton:
+    """Build a class from a config that was read before. Raises `ModelError`."""
+    model = _instantiate(model_class, config, dtype)
     return Skeleton(model=model, dtype=dtype, entries=_entries(model, dtype))
 
 
