@@ -28,9 +28,10 @@ class Request:
     max_shard_size: int = MAX_SHARD_SIZE
     show_downloads: bool = False
     allow_unquantized: bool = False
+    class_name: str | None = None
 
 
-def make_request(
+def make_request(  # noqa: PLR0913 - each is an option of the command line
     model: str | os.PathLike[str] | None,
     *,
     recipe: str | Recipe | None = None,
@@ -39,6 +40,7 @@ def make_request(
     max_shard_size: int = MAX_SHARD_SIZE,
     show_downloads: bool = False,
     allow_unquantized: bool = False,
+    class_name: str | None = None,
     **options: Any,
 ) -> Request:
     """Put a model and options on top of a recipe.
@@ -46,7 +48,8 @@ def make_request(
     `options` are keys of a recipe (`weights`, `rest`, `optimizer`, `group_size`, `include`,
     `exclude`, `rules`); None leaves what the recipe says. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
-    quantizes nothing. Raises `UsageError`.
+    quantizes nothing; `class_name` is the class to load the model as, by default that of its
+    config. Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str) else recipe or Recipe()
     whole = base.override(model=os.fspath(model) if model is not None else None, **options)
@@ -60,6 +63,7 @@ def make_request(
         max_shard_size=max_shard_size,
         show_downloads=show_downloads,
         allow_unquantized=allow_unquantized,
+        class_name=class_name,
     )
 
 
@@ -115,6 +119,7 @@ def source_at(
         checkpoint,
         rest=rest,
         trust_remote_code=request.trust_remote_code,
+        class_name=request.class_name,
         here=checkpoint.revision is None if here is None else here,
     )
 

@@ -163,6 +163,12 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and do nothing.")]
+ClassName = Annotated[
+    str | None,
+    typer.Option(
+        "--class", metavar="NAME", help="Model class to load it as. [default: the config's]"
+    ),
+]
 AllowUnquantized = Annotated[
     bool,
     typer.Option(

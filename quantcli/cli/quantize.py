@@ -41,6 +41,7 @@ def quantize(
     jobs: options.Jobs = None,
     dry_run: options.DryRun = False,
     overwrite: options.Overwrite = False,
+    class_name: options.ClassName = None,
     allow_unquantized: options.AllowUnquantized = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -68,6 +69,7 @@ def quantize(
         max_shard_size=options.parse_size(max_shard_size),
         show_downloads=sys.stderr.isatty() and not quiet,
         allow_unquantized=allow_unquantized,
+        class_name=class_name,
     )
     if dry_run:
         _show_plan(request, as_json=as_json, quiet=quiet)

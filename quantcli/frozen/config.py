@@ -44,7 +44,7 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     for name, part in frozen.items():
         # one tower of two is loaded by its own config alone
         if name.endswith("_config") and isinstance(part, dict) and "model_type" in part:
-            frozen[name] = part | {"quantization_config": section}
+            frozen[name] = part | {"dtype": plan.dtype, "quantization_config": section}
     return frozen | {"quantization_config": section}
 
 

@@ -57,15 +57,25 @@ class Source:
 
 
 def read_source(
-    checkpoint: Checkpoint, *, rest: str = "keep", trust_remote_code: bool = False, here: bool
+    checkpoint: Checkpoint,
+    *,
+    rest: str = "keep",
+    trust_remote_code: bool = False,
+    class_name: str | None = None,
+    here: bool,
 ) -> Source:
     """Join a checkpoint with its skeleton; `here` says that its weights are on the disk.
 
-    `rest` is the dtype of the whole model, or "keep" for the checkpoint's own.
+    `rest` is the dtype of the whole model, or "keep" for the checkpoint's own. `class_name` is the
+    class to build instead of the config's; what other classes take is then left out.
     Raises `ModelError` where the model cannot be built, or its tensors cannot be converted.
     """
-    skeleton = build(checkpoint, rest=rest, trust_remote_code=trust_remote_code)
+    skeleton = build(
+        checkpoint, rest=rest, trust_remote_code=trust_remote_code, class_name=class_name
+    )
     own = _join(checkpoint, skeleton, here=here)
+    if class_name is not None:
+        return own
     extras, unexpected = find_extras(own, lambda other: _join(checkpoint, other, here=here))
     sampled = own.sampled or any(extra.source.sampled for extra in extras)
     return replace(own, extras=extras, unexpected=unexpected, sampled=sampled)

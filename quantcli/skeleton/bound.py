@@ -50,7 +50,7 @@ def bounded(config: Mapping[str, Any], *, tensors: int, model: str) -> Iterator[
 
 def _counts(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """Yield the entries of a config and its parts that say how often something is built."""
-    for key, value in config.items():
+    for key, value in ((str(key), value) for key, value in config.items()):
         if isinstance(value, dict):
             yield from _counts(value, f"{prefix}{key}.")
         elif _COUNTS.search(key) or _LABELS.search(key):

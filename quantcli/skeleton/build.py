@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, QuantcliError
 from quantcli.skeleton.bound import bounded
+from quantcli.skeleton.classes import check_class, config_for
 from quantcli.skeleton.soundness import check_config
 
 if TYPE_CHECKING:
@@ -64,20 +65,26 @@ class Skeleton:
 
 
 def build(
-    checkpoint: Checkpoint, *, rest: str = "keep", trust_remote_code: bool = False
+    checkpoint: Checkpoint,
+    *,
+    rest: str = "keep",
+    trust_remote_code: bool = False,
+    class_name: str | None = None,
 ) -> Skeleton:
-    """Build the class that `config.architectures` names on the meta device.
+    """Build the class that `config.architectures` names, or `class_name`, on the meta device.
 
     `rest` is the dtype of the whole model, or "keep" for the one that `dtype="auto"` finds:
     the config's, else that of the first floating-point tensor of the checkpoint.
 
-    Raises `ModelError` where the architecture is unknown or the config does not fit its class.
+    Raises `ModelError` where the architecture is unknown or the config does not fit its class, and
+    `UsageError` where there is no class of that name for the model.
     """
     check_config(checkpoint)
     name, tensors = checkpoint.model, len(checkpoint.tensors)
     with bounded(checkpoint.config, tensors=tensors, model=name):
         config = _read_config(checkpoint, trust_remote_code)
-        model_class = _find_class(checkpoint, config, trust_remote_code)
+        model_class = _find_class(checkpoint, config, trust_remote_code, class_name)
+        config = config_for(model_class, config, _as_local(checkpoint.folder()))
         dtype = _resolve_dtype(checkpoint, config, rest)
         return build_as(model_class, config, dtype)
 
@@ -160,13 +167,17 @@ def _first_line(error: BaseException) -> str:
 
 
 def _find_class(
-    checkpoint: Checkpoint, config: Any, trust_remote_code: bool
+    checkpoint: Checkpoint, config: Any, trust_remote_code: bool, class_name: str | None
 ) -> type[PreTrainedModel]:
     import transformers
 
     names = getattr(config, "architectures", None) or []
+    if class_name is not None:
+        names = [class_name]
     for name in names:
         remote = _remote_class(checkpoint, config, name) if trust_remote_code else None
+        if class_name is not None and remote is None:
+            check_class(class_name, config)
         found = remote or getattr(transformers, name, None)
         if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
 from quantcli.skeleton.build import Skeleton, build_as
+from quantcli.skeleton.classes import classes_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,21 +30,9 @@ def build_siblings(skeleton: Skeleton) -> Iterator[Skeleton]:
 def _siblings(own: type[PreTrainedModel]) -> list[type[PreTrainedModel]]:
     import transformers
 
-    if not own.__module__.startswith("transformers."):
-        return []
-    found = [
-        kind
-        for kind in vars(sys.modules[own.__module__]).values()
-        if isinstance(kind, type)
-        and issubclass(kind, transformers.PreTrainedModel)
-        and kind.__module__ == own.__module__
-        and kind.config_class is own.config_class
-        and hasattr(transformers, kind.__name__)
-        and not kind.__name__.endswith("PreTrainedModel")
-    ]
     mapping: Any = transformers.MODEL_MAPPING
     base = mapping.get(own.config_class, None)
-    found.sort(key=lambda kind: kind is not base)
+    found = sorted(classes_beside(own, own.config_class), key=lambda kind: kind is not base)
     return [kind for kind in found if kind is not own]
 
 
