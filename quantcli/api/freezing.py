@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """A frozen directory that was written, and what it took. It is a path where one is needed.
+    """A frozen directory that was written, and what it took. Implements `os.PathLike`.
 
     `seconds` is the time of running the plan, from the first read to the last shard in place.
     """
@@ -113,7 +113,7 @@ def _digest(decided: Plan, source: Source) -> str:
         try:
             status = path.stat()
         except FileNotFoundError as error:
-            raise ModelError(f"{path} is not there any more") from error
+            raise ModelError(f"{path} no longer exists") from error
         seen.append(f"{file} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 

@@ -135,7 +135,7 @@ class Readers:
             try:
                 self._descriptors[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError as error:
-                raise ModelError(f"{path} is not there any more") from error
+                raise ModelError(f"{path} no longer exists") from error
             except OSError as error:
                 raise MachineError(f"cannot read {path}: {error.strerror}") from error
         return self._descriptors[file]

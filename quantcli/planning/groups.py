@@ -33,10 +33,10 @@ class GroupSizes:
             return own, ""
         if asked == own or (row % asked == 0 and asked <= row):
             self._divided[asked] += 1
-            usual = f"group size {asked} as asked, where Quanto takes {own or 'the row'}"
+            usual = f"group size {asked} as asked; Quanto's own is {own or 'the row'}"
             return asked, "" if asked == own else usual
         self._rows.setdefault(asked, Counter())[row] += 1
-        return own, f"group size {own or 'the row'}: {asked} does not divide a row of {row}"
+        return own, f"group size {own or 'the row'}; {asked} does not divide a row of {row}"
 
     def check(self) -> list[str]:
         """Say which asked sizes do not divide every row.

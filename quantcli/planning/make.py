@@ -73,18 +73,22 @@ def _check(source: Source) -> None:
             if entry.is_parameter and not source.skeleton.computed(name):
                 missing.append(name)
         elif binding.shape != entry.shape:
-            misshapen.append(f"{name} is {list(binding.shape)} and must be {list(entry.shape)}")
-    where = f"{source.checkpoint.model} as {source.skeleton.architecture}"
+            misshapen.append(f"{name} is {list(binding.shape)}, not {list(entry.shape)}")
+    where = f"cannot load {source.checkpoint.model} as {source.skeleton.architecture}"
     if missing:
         raise ModelError(
-            f"{where}: the checkpoint lacks {_some(missing)}",
-            hint="the architecture in config.json must be the one that was saved",
+            f"{where}: {_count(missing)} missing ({_some(missing)})",
+            hint="config.json must name the class that was saved; --class chooses another",
         )
     if misshapen:
         raise ModelError(
-            f"{where}: wrong shape: {_some(misshapen)}",
-            hint="config.json and the weights are not of the same model",
+            f"{where}: {_count(misshapen)} of another shape ({_some(misshapen)})",
+            hint="config.json and the weights are not from the same model",
         )
+
+
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
 
 
 def _some(names: Sequence[str], limit: int = 3) -> str:
@@ -112,7 +116,9 @@ def _plan_entry(
         is_parameter=entry.is_parameter,
     )
     if entry.name in source.ties.aliases:
-        return replace(base, action="alias", reason=f"one with {source.ties.aliases[entry.name]}")
+        return replace(
+            base, action="alias", reason=f"same tensor as {source.ties.aliases[entry.name]}"
+        )
     binding = source.binding(entry.name)
     if binding is None:
         return replace(base, action="compute", reason="transformers computes it")
@@ -154,9 +160,9 @@ def _decide(
     if chooser.recipe.weights in DOWNCASTS:
         return Decision(reason=f"cast to {tensor.dtype}")
     if aliases:
-        return Decision(reason=f"tied with {_some(aliases, 1)}: quantized it would be stored twice")
+        return Decision(reason=f"tied to {_some(aliases, 1)}; quantized, it would be stored twice")
     if module is None or leaf != "weight":
-        return Decision(reason=f"Quanto quantizes layers, and {tensor.kind} holds this itself")
+        return Decision(reason=f"not in a layer that Quanto quantizes ({tensor.kind})")
     if module.obstacle:
         return Decision(reason=module.obstacle)
     return chooser.choose(module.name, tensor.shape, tensor.dtype)
@@ -217,13 +223,13 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     codes = _stored_as_codes(plan, source)
     if codes:
         notices.append(
-            f"{_some(codes)}: cast to {plan.dtype}, although not stored as weights are; if another "
-            "tool quantized this checkpoint, the result is wrong"
+            f"{_some(codes)}: cast to {plan.dtype}; if another tool quantized this checkpoint, "
+            "the result is wrong"
         )
     if plan.untied:
         notices.append(
-            f"{_some(plan.untied)}: stored apart, because the checkpoint holds it apart "
-            "although the config ties it"
+            f"{_some(plan.untied)}: stored separately; the config ties it, but the checkpoint has "
+            "a separate tensor"
         )
     low = coverage_notice(plan)
     if low is not None:
@@ -231,8 +237,8 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     casts = {tensor.dtype for tensor in plan.tensors if tensor.action == "cast"}
     if plan.nbytes > plan.original_bytes and any(is_float(dtype) for dtype in casts):
         notices.append(
-            f"the output is larger than the original: the model is {plan.dtype} "
-            f"and its checkpoint is not (--rest float16 or bfloat16 makes it smaller)"
+            f"the output is larger than the original, because the checkpoint is cast to "
+            f"{plan.dtype} (--rest float16 or bfloat16 makes it smaller)"
         )
     return notices
 

@@ -101,18 +101,18 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     method = (checkpoint.config.get("quantization_config") or {}).get("quant_method")
     if method:
         already = (
-            "a frozen directory already"
+            "already a frozen directory"
             if method == "quantcli"
-            else f"quantized already ({method})"
+            else f"already quantized ({method})"
         )
         raise ModelError(
             f"{checkpoint.model} is {already}",
-            hint="name the original model, in float32, float16 or bfloat16",
+            hint="quantize the original model, in float32, float16 or bfloat16",
         )
     model_type = checkpoint.config.get("model_type")
     if not model_type and not checkpoint.has_code:
         raise ModelError(
-            f"config.json of {checkpoint.model} names no model_type: not a transformers model",
+            f"config.json of {checkpoint.model} has no model_type; not a transformers model",
             hint="quantcli reads models that transformers can load",
         )
     folder = _as_local(checkpoint.folder())
@@ -142,18 +142,18 @@ def _unknown_architecture(
             hint="read that code, then pass --trust-remote-code to run it",
         )
     if isinstance(error, ImportError):
-        return ModelError(f"{message}: {_first_line(error)}", hint="install what it names")
+        return ModelError(f"{message}: {_first_line(error)}", hint="install the missing package")
     if checkpoint.has_code:
         return ModelError(
-            f"{message} with its own code: {_first_line(error)}",
-            hint="QUANTCLI_DEBUG=1 shows where that code ends",
+            f"{message}: its own code failed: {_first_line(error)}",
+            hint="QUANTCLI_DEBUG=1 shows where it failed",
         )
     known = checkpoint.config.get("model_type") in transformers.CONFIG_MAPPING
     if known:
-        return ModelError(f"{message}: {_first_line(error)}", hint="mend its config.json")
+        return ModelError(f"{message}: {_first_line(error)}", hint="fix its config.json")
     return ModelError(
         f"{message}: transformers {transformers.__version__} does not know this architecture",
-        hint="upgrade transformers if the model is newer than it",
+        hint="upgrade transformers if the model is newer",
     )
 
 
@@ -185,7 +185,7 @@ def _find_class(
         default: Any = transformers.MODEL_MAPPING[type(config)]
         base: type[PreTrainedModel] = default[0] if isinstance(default, tuple) else default
         return base
-    missing = LookupError("there is no such class")
+    missing = LookupError("no such class")
     raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=missing)
 
 
@@ -221,7 +221,7 @@ def _resolve_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtyp
         raise ModelError(f"{checkpoint.model} has no floating-point weights ({dtype})")
     if dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
         raise ModelError(
-            f"{checkpoint.model} is stored as {dtype}, and no model computes in that",
+            f"{checkpoint.model} is {dtype}, a dtype that models cannot compute in",
             hint="--rest bfloat16 loads it as bfloat16",
         )
     return dtype
@@ -239,7 +239,7 @@ def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.d
     except (Exception, SystemExit) as error:  # as does a config that does not fit its class
         raise ModelError(
             f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}",
-            hint="the config must be the one that was saved with the weights",
+            hint="config.json must be the one saved with the weights",
         ) from error
     return model.eval()
 

@@ -81,7 +81,7 @@ def test_dry_run(bert, tmp_path, capsys):
     assert main(["quantize", bert, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "encoder.layer.*.output.dense.weight" in out
-    assert "Quanto has no quantized Embedding" in out
+    assert "Quanto does not quantize Embedding" in out
     assert main(["quantize", bert, "--dry-run", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert {tensor["action"] for tensor in plan["tensors"]} == {"keep", "quantize"}

@@ -11,8 +11,8 @@ from quantcli.cli import main
 from quantcli.errors import ModelError
 
 REASON = (
-    "8 Conv1D (Quanto has no quantized Conv1D), "
-    "2 Embedding (tied with lm_head.weight: quantized it would be stored twice)"
+    "kept: 8 Conv1D (Quanto does not quantize Conv1D), "
+    "2 Embedding (tied to lm_head.weight; quantized, it would be stored twice)"
 )
 
 
@@ -29,15 +29,15 @@ def test_it_is_an_error(gpt2, tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        f"error: no weight of gpt2 would be quantized to int4: {REASON}",
-        "hint: --allow-unquantized writes it all the same; -w bfloat16 casts the whole model",
+        f"error: nothing to quantize to int4 in gpt2; {REASON}",
+        "hint: --allow-unquantized writes it anyway; -w bfloat16 casts the whole model",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["gpt2"]
 
 
 def test_it_can_be_allowed(gpt2, capsys):
     assert main(["quantize", gpt2, "--allow-unquantized", "-o", "out"]) == 0
-    assert f"warning: no weight is quantized: {REASON}\n" in capsys.readouterr().err
+    assert f"warning: nothing is quantized; {REASON}\n" in capsys.readouterr().err
     assert main(["verify", "out"]) == 0
     assert main(["compare", gpt2, "out", "--samples", "2", "-q"]) == 0
 
@@ -46,7 +46,7 @@ def test_it_can_be_allowed(gpt2, capsys):
 def test_a_dry_run_shows_the_plan_first(gpt2, capsys, as_json):
     assert main(["quantize", gpt2, "--dry-run", *(["--json"] if as_json else [])]) == 3
     captured = capsys.readouterr()
-    assert "error: no weight of gpt2 would be quantized to int8: " in captured.err
+    assert "error: nothing to quantize to int8 in gpt2; kept: " in captured.err
     if as_json:
         assert json.loads(captured.out)["tensors_quantized"] == 0
     else:
@@ -58,7 +58,7 @@ def test_size_shows_all_rows(gpt2, capsys):
     assert main(["size", gpt2, "--json"]) == 0
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)["predictions"]) == 7
-    assert captured.err == f"warning: no weight is quantized: {REASON}\n"
+    assert captured.err == f"warning: nothing is quantized; {REASON}\n"
 
 
 def test_a_downcast_quantizes_nothing_and_is_right(gpt2):
@@ -70,12 +70,12 @@ def test_what_the_user_excluded_is_the_reason(tiny_model, tmp_path, monkeypatch,
     assert main(["quantize", str(tiny_model("bert")), "--exclude", "*", "-o", "out"]) == 3
     error, hint = capsys.readouterr().err.splitlines()
     assert ": 13 Linear (excluded by *), 3 Embedding (Quanto has no" in error
-    assert hint == "hint: exclude less, or pass --allow-unquantized to write it all the same"
+    assert hint == "hint: exclude less, or use --allow-unquantized to write it anyway"
 
 
 def test_in_python(gpt2):
     for call in (quantcli.plan, quantcli.quantize):
-        with pytest.raises(ModelError, match="no weight of gpt2 would be quantized"):
+        with pytest.raises(ModelError, match="nothing to quantize to int8 in gpt2"):
             call(gpt2)
     assert quantcli.plan(gpt2, allow_unquantized=True).quantized == ()
     assert quantcli.quantize(gpt2, allow_unquantized=True).output.is_dir()

@@ -34,7 +34,7 @@ QTYPES = {
     "float8": "qfloat8_e4m3fn",
     "float8_e5m2": "qfloat8_e5m2",
 }
-DEPARTURES = ("tied with", "forward of its own", "would not be smaller")
+DEPARTURES = ("tied to", "its own forward", "would not be smaller")
 """Why a module that Quanto quantizes may be kept."""
 
 

@@ -84,7 +84,7 @@ def test_weights_that_went_away(tiny_model, tmp_path, when, monkeypatch):
         monkeypatch.setattr(Readers, "prepare", lambda readers: (remove(), prepare(readers)))
     from quantcli.api import make_request, quantize_request
 
-    with pytest.raises(ModelError, match=r"model\.safetensors is not there any more"):
+    with pytest.raises(ModelError, match=r"model\.safetensors no longer exists"):
         quantize_request(
             make_request(folder),
             output=tmp_path / "out",

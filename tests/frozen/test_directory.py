@@ -64,7 +64,7 @@ def test_a_card_claims_no_more_than_was_done(tiny_model, tmp_path):
     )
     card = (nothing.output / "README.md").read_text()
     assert "0 tensors are quantized: 0.0% of the weights." in card
-    assert "| Quanto has no quantized Conv1D | 8 |" in card
+    assert "| Quanto does not quantize Conv1D | 8 |" in card
     cast = quantcli.quantize(tiny_model("gpt2"), weights="float16", output=tmp_path / "cast")
     card = (cast.output / "README.md").read_text()
     assert "its weights cast to float16 by quantcli.\n" in card
@@ -91,7 +91,7 @@ def test_model_card(sentence_model, tmp_path):
     assert "\nbase_model_relation: quantized\n" in card
     assert f"| original | float32 | {frozen.plan.original_bytes:,} | 100.0% |" in card
     assert f"| this model | int8 | {frozen.plan.nbytes:,} | {frozen.plan.ratio:.1%} |" in card
-    assert "| Quanto has no quantized Embedding | 3 |" in card
+    assert "| Quanto does not quantize Embedding | 3 |" in card
 
 
 def test_shards_have_an_index(tiny_model, tmp_path):

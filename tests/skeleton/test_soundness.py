@@ -42,7 +42,7 @@ def test_a_dtype_that_no_model_computes_in(tiny_model, tmp_path, capsys):
     folder = changed(tiny_model("bert"), tmp_path / "model", dtype="float8_e4m3fn")
     assert main(["size", folder]) == 3
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.endswith("is stored as torch.float8_e4m3fn, and no model computes in that")
+    assert error.endswith("is torch.float8_e4m3fn, a dtype that models cannot compute in")
     assert hint == "hint: --rest bfloat16 loads it as bfloat16"
     assert main(["quantize", folder, "--rest", "bfloat16", "-o", str(tmp_path / "out"), "-q"]) == 0
 
