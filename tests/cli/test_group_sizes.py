@@ -50,4 +50,4 @@ def test_one_that_divides_every_row_is_right(tiny_model, capsys, kind, size):
 def test_a_hint_where_no_size_divides_every_row(tiny_model, capsys):
     code, lines = told(capsys, tiny_model("clip"), 1000)
     assert code == 2
-    assert lines[1] == "hint: 64 divides the rows of 26 of 27 weights"
+    assert lines[1] == "hint: 32 divides the rows of 26 of 27 weights"

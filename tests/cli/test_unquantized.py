@@ -69,7 +69,7 @@ def test_what_the_user_excluded_is_the_reason(tiny_model, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     assert main(["quantize", str(tiny_model("bert")), "--exclude", "*", "-o", "out"]) == 3
     error, hint = capsys.readouterr().err.splitlines()
-    assert ": 13 Linear (excluded by *), 3 Embedding (Quanto has no" in error
+    assert "kept: 13 Linear (excluded by *), 3 Embedding (Quanto does not" in error
     assert hint == "hint: exclude less, or use --allow-unquantized to write it anyway"
 
 
