@@ -79,9 +79,9 @@ def build(
     Raises `ModelError` where the architecture is unknown or the config does not fit its class, and
     `UsageError` where there is no class of that name for the model.
     """
-    check_config(checkpoint)
     name, tensors = checkpoint.model, len(checkpoint.tensors)
     with bounded(checkpoint.config, tensors=tensors, model=name):
+        check_config(checkpoint)
         config = _read_config(checkpoint, trust_remote_code)
         model_class = _find_class(checkpoint, config, trust_remote_code, class_name)
         config = config_for(model_class, config, _as_local(checkpoint.folder()))
