@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quantcli.errors import ModelError
 from quantcli.skeleton import Skeleton, build_siblings, prefix_in
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def find_extras(
     buffers = [name for name in own.unexpected if name not in left]
     extras = []
     for sibling in build_siblings(own.skeleton) if left else ():
-        source = join(sibling)
+        try:
+            source = join(sibling)
+        except ModelError:  # its conversions do not fit what is stored
+            continue
         prefix = prefix_in(own.skeleton, sibling)
         taken = {
             name: binding.sources
