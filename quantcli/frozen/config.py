@@ -24,7 +24,8 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     frozen = {key: value for key, value in config.items() if key not in DROPPED}
     frozen["architectures"] = [plan.architecture]
     frozen["dtype"] = plan.dtype
-    if plan.untied and not any(tensor.action == "alias" for tensor in plan.tensors):
+    extra = {tensor.name for tensor in plan.tensors if tensor.extra_for}
+    if {*plan.untied} - extra and not any(tensor.action == "alias" for tensor in plan.tensors):
         frozen["tie_word_embeddings"] = False
     section = {
         "quant_method": QUANT_METHOD,

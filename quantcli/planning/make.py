@@ -87,8 +87,8 @@ def _check(source: Source) -> None:
         )
 
 
-def _count(names: Sequence[str]) -> str:
-    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
+def _count(tensors: Sequence[object]) -> str:
+    return f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
 
 
 def _some(names: Sequence[str], limit: int = 3) -> str:
@@ -210,15 +210,14 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
         notices.append(
-            f"{len(ignored)} tensors of the checkpoint are not part of {plan.architecture} "
-            f"and are left out: {_some(ignored)}"
+            f"not part of {plan.architecture}, and left out: {_count(ignored)} ({_some(ignored)})"
         )
     extra = [tensor for tensor in plan.tensors if tensor.extra_for]
     if extra:
         classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
         notices.append(
-            f"{len(extra)} tensors are not part of {plan.architecture} and are kept for {classes}: "
-            f"{_some([tensor.name for tensor in extra])}"
+            f"not part of {plan.architecture}, but kept for {classes}: "
+            f"{_count(extra)} ({_some([tensor.name for tensor in extra])})"
         )
     codes = _stored_as_codes(plan, source)
     if codes:

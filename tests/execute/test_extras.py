@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import freezing
 import pytest
@@ -125,11 +126,61 @@ def test_the_plan_says_so(bert):
     }
     (notice,) = plan.notices
     assert notice.startswith(
-        "4 tensors are not part of BertForMaskedLM and are kept for BertModel, BertForPreTraining: "
+        "not part of BertForMaskedLM, but kept for BertModel, BertForPreTraining: 4 tensors ("
     )
     held = sum(tensor.nbytes for tensor in load_file(bert / "model.safetensors").values())
     assert plan.original_bytes == held
     assert plan.parameters == quantcli.plan(bert, class_name="BertForMaskedLM").parameters
+
+
+def test_a_head_that_is_untied(bert, tmp_path):
+    """The checkpoint holds a decoder of its own, which the config ties to the embedding."""
+    from optimum.quanto import freeze, qint8, quantize
+
+    folder = write_class(shutil.copytree(bert, tmp_path / "untied"), "BertModel")
+    path = folder / "model.safetensors"
+    decoder = {"cls.predictions.decoder.weight": torch.randn(tiny.VOCABULARY, 128)}
+    save_file(load_file(path) | decoder, path, metadata={"format": "pt"})
+    frozen = quantcli.quantize(folder, output=tmp_path / "out").output
+    assert_equal(folder, frozen, transformers.AutoModel, TOKENS, "int8")
+    for kind in (transformers.BertForMaskedLM, transformers.BertForPreTraining):
+        ours, theirs = kind.from_pretrained(frozen), kind.from_pretrained(folder).eval()
+        quantize(theirs, weights=qint8)
+        freeze(theirs)
+        with torch.no_grad():
+            freezing.assert_same(dict(ours(**TOKENS)), dict(theirs(**TOKENS)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "whole"),
+    [
+        ("llama-untied", "LlamaModel", "LlamaForCausalLM"),
+        ("t5-untied", "T5EncoderModel", "T5ForConditionalGeneration"),
+    ],
+)
+def test_the_rest_of_a_larger_model(tiny_model, tmp_path, kind, name, whole):
+    folder = write_class(shutil.copytree(tiny_model(kind), tmp_path / "model"), name)
+    frozen = quantcli.quantize(folder, output=tmp_path / "out").output
+    more = {"decoder_input_ids": TOKENS["input_ids"]} if whole.startswith("T5") else {}
+    theirs = freezing.freeze_plainly(
+        getattr(transformers, whole).from_pretrained(folder).eval(), "int8"
+    )
+    ours = getattr(transformers, whole).from_pretrained(frozen)
+    with torch.no_grad():
+        assert torch.equal(ours(**TOKENS, **more).logits, theirs(**TOKENS, **more).logits)
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype"), [({"weights": "float16"}, "float16"), ({"rest": "bfloat16"}, "bfloat16")]
+)
+def test_it_is_cast_like_the_rest(bert, tmp_path, options, dtype):
+    frozen = quantcli.quantize(bert, output=tmp_path / "out", **options).output
+    theirs = transformers.BertModel.from_pretrained(bert, dtype=getattr(torch, dtype)).eval()
+    if "rest" in options:
+        freezing.freeze_plainly(theirs, "int8")
+    with torch.no_grad():
+        ours = transformers.AutoModel.from_pretrained(frozen)(**TOKENS)
+        freezing.assert_same(dict(ours), dict(theirs(**TOKENS)))
 
 
 def test_a_sharded_one(bert, tmp_path):
@@ -141,7 +192,9 @@ def test_a_sharded_one(bert, tmp_path):
 def test_a_class_that_was_asked_for_is_all_there_is(bert, tmp_path):
     frozen = quantcli.quantize(bert, class_name="BertModel", output=tmp_path / "out")
     assert frozen.plan.architecture == "BertModel"
-    assert any("are left out: cls.predictions.bias" in n for n in frozen.plan.notices)
+    assert any(
+        n.startswith("not part of BertModel, and left out: 7 t") for n in frozen.plan.notices
+    )
     assert_equal(bert, frozen.output, transformers.AutoModel, TOKENS, "int8")
     assert all("cls." not in name for name in load_file(frozen.output / "model.safetensors"))
 
