@@ -109,7 +109,7 @@ def _frozen_footprint(folder: str | os.PathLike[str], asked: Sequence[str]) -> F
     manifest = read_manifest(folder)
     found = manifest["footprint"]
     others = [name for name in asked if name != manifest["weights"]]
-    notice = f"{os.fspath(folder)} is already frozen; no prediction for {', '.join(others)}"
+    notice = f"{os.fspath(folder)} is already quantized: no prediction for {', '.join(others)}"
     return Footprint(
         model=os.fspath(folder),
         revision=manifest["source"]["revision"],

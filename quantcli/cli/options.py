@@ -138,6 +138,18 @@ GroupSize = Annotated[
         help="Values that share a scale, for int4 and int2. [default: Quanto's own choice]",
     ),
 ]
+ClassName = Annotated[
+    str | None,
+    typer.Option(
+        "--class", metavar="NAME", help="Model class to load it as. [default: the config's]"
+    ),
+]
+AllowUnquantized = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unquantized", help="Write the directory even where nothing can be quantized."
+    ),
+]
 Revision = Annotated[
     str | None,
     typer.Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub repo."),
@@ -163,18 +175,6 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and do nothing.")]
-ClassName = Annotated[
-    str | None,
-    typer.Option(
-        "--class", metavar="NAME", help="Model class to load it as. [default: the config's]"
-    ),
-]
-AllowUnquantized = Annotated[
-    bool,
-    typer.Option(
-        "--allow-unquantized", help="Write the directory even where nothing can be quantized."
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Quiet = Annotated[
     bool,

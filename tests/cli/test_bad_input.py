@@ -212,7 +212,7 @@ def test_side_files_that_are_odd(bert, tmp_path):
 def test_a_frozen_directory_is_not_predicted_as_something_else(bert, capsys):
     assert main(["quantize", str(bert), "-o", "out", "-q"]) == 0
     assert main(["size", "out", "-w", "int8", "-w", "int4"]) == 0
-    assert capsys.readouterr().err == "warning: out is already frozen; no prediction for int4\n"
+    assert capsys.readouterr().err == "warning: out is already quantized: no prediction for int4\n"
 
 
 def process(*arguments, **environment):
