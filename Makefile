@@ -3,8 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CASES ?= 3000
+SEED ?= 0
+SUITE ?= models
 
-.PHONY: demo test lint bench reproduce clean
+.PHONY: demo test lint fuzz bench reproduce clean
 
 demo: $(READY)  ## quantize a real model and show that it is still the same
 	@$(BIN)/python tests/demo.py
@@ -16,6 +19,9 @@ lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+fuzz: $(READY)  ## damaged models, thousands of them: a success or an error of our own
+	@$(BIN)/python tests/fuzz/run.py --cases $(CASES) --seed $(SEED) --suite $(SUITE)
 
 bench: $(READY)  ## the README's table, measured here
 	@$(BIN)/python tests/bench.py

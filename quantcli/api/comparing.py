@@ -27,10 +27,12 @@ from quantcli.gates import (
 )
 from quantcli.recipe import Recipe, load_recipe
 from quantcli.recipe.conditions import NAMED
+from quantcli.recipe.tables import Compare, GateOptions
 from quantcli.reports import Report
 from quantcli.samples import SampleOptions
 
 if TYPE_CHECKING:
+    from quantcli.comparison.prepare import Prepared
     from quantcli.execute import Progress
 
 MAX_TOKENS = 32
@@ -41,13 +43,17 @@ _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareRequest:
-    """Which two models are compared, on what, and what the result is held to."""
+    """Which two models are compared, on what, and what the result is held to.
+
+    `revision` is the original's.
+    """
 
     original: str
     quantized: str
     task: str | None
     samples: SampleOptions
     max_tokens: int
+    generate: bool
     gates: tuple[Gate, ...]
     strict: bool
     report_only: bool
@@ -55,6 +61,7 @@ class CompareRequest:
     regressions: tuple[Regression, ...]
     device: str
     trust_remote_code: bool
+    revision: str | None = None
     show_downloads: bool = False
 
 
@@ -95,6 +102,7 @@ def make_compare_request(
             seed=compare["seed"] or 0,
         ),
         max_tokens=compare["max_tokens"] or MAX_TOKENS,
+        generate=compare["generate"],
         gates=_gates(limits, asked),
         strict=bool(asked.get("strict") or limits["strict"]),
         report_only=bool(asked.get("report_only")),
@@ -117,12 +125,19 @@ def compare(
     """Measure whether a quantized model is still the same model.
 
     Both are Hub names, folders or frozen directories. `samples` holds keys of a recipe's
-    `[compare]` table (`task`, `text`, `image`, `audio`, `data`, `samples`, `max_tokens`, `seed`),
-    `gates` those of `[gates]`; `options` are the others of `make_compare_request`. A gate that
-    fails raises nothing: `report.passed` tells. Raises `UsageError`, `ModelError`, `MachineError`.
+    `[compare]` table (`task`, `text`, `image`, `audio`, `data`, `samples`, `max_tokens`,
+    `generate`, `seed`), `gates` those of `[gates]`, `report_only`, `baseline` (a file) and
+    `max_regression` (a list such as `["kl_mean=5%"]`); both are checked as in a recipe. `options`
+    are the others of `make_compare_request`. A gate that fails raises nothing: see
+    `report.passed`. Raises `UsageError`, `ModelError`, `MachineError`.
     """
     request = make_compare_request(
-        original, quantized, recipe=recipe, samples=samples, gates=gates, **options
+        original,
+        quantized,
+        recipe=recipe,
+        samples=Compare.check(samples or {}, origin="samples"),
+        gates=GateOptions.check(gates or {}, origin="gates"),
+        **options,
     )
     return compare_request(request)
 
@@ -131,11 +146,14 @@ def compare_request(
     request: CompareRequest,
     *,
     progress: Progress | None = None,
-    on_start: Callable[[], None] | None = None,
+    on_start: Callable[[Prepared], None] | None = None,
+    on_estimate: Callable[[float], None] | None = None,
 ) -> Report:
-    """Compare as asked. `on_start` is called when all is prepared and the first model is next.
+    """Compare as asked.
 
-    Gates that cannot be right are refused before that.
+    `on_start` is called when all is prepared and the first model is next, `on_estimate` after the
+    first sample, with about how many seconds are left. Gates that cannot be met are refused before
+    any model is loaded.
     """
     if request.task is not None:
         _check_gates(request, request.task, coverage_known=True)
@@ -151,7 +169,9 @@ def compare_request(
             quantized=request.quantized,
             task=request.task,
             samples=request.samples,
+            revision=request.revision,
             max_tokens=request.max_tokens,
+            generate=request.generate,
             device=request.device,
             trust_remote_code=request.trust_remote_code,
             show_downloads=request.show_downloads,
@@ -162,8 +182,8 @@ def compare_request(
     if request.baseline is not None:
         request.baseline.check(prepared.original.summary, prepared.task, prepared.sample_hash)
     if on_start is not None:
-        on_start()
-    comparison = run(prepared, progress or NoProgress())
+        on_start(prepared)
+    comparison = run(prepared, progress or NoProgress(), on_estimate)
     judgement = judge(
         comparison,
         request.gates,
@@ -216,8 +236,8 @@ def _name_models(
     if original is not None and quantized is not None:
         return os.fspath(original), os.fspath(quantized)
     if recipe.model is None:
-        missing = "quantized model" if original is not None else "model"
-        raise UsageError(f"no {missing} is named", hint="quantcli compare ORIGINAL QUANTIZED")
+        missing = "QUANTIZED" if original is not None else "ORIGINAL and QUANTIZED"
+        raise UsageError(f"missing argument: {missing}", hint="quantcli compare ORIGINAL QUANTIZED")
     if original is not None:
         return recipe.model, os.fspath(original)
     output = default_output(make_request(None, recipe=recipe))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -90,9 +91,22 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tup
     seen.add((status.st_dev, status.st_ino))
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_symlink() and _leads_nowhere(entry):
+                continue
             if entry.is_dir():
                 # What is hidden is no part of a model, and .git may be large.
                 if not entry.name.startswith("."):
                     yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", seen)
             elif entry.is_file():
                 yield f"{prefix}{entry.name}", entry.stat().st_size
+
+
+def _leads_nowhere(link: os.DirEntry[str]) -> bool:
+    """Tell whether a link points to nothing, or round in a circle."""
+    try:
+        link.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return True
+        raise
+    return False

@@ -31,6 +31,20 @@ def parse_object(text: bytes, *, where: str, unique_keys: bool = False) -> dict[
     return value
 
 
+def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
+    r"""Refuse what can be read but not written again: "\ud800", or hundreds of nested lists.
+
+    Raises `ModelError`.
+    """
+    if levels == 0:
+        raise ModelError(f"{where} is nested too deeply to be read")
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise ModelError(f"{where} is damaged: it holds text that is not Unicode: {value!r:.60}")
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    for part in parts if isinstance(parts, list) else ():
+        check_writable(part, where=where, levels=levels - 1)
+
+
 class _DuplicateKeyError(Exception):
     """An object of the JSON text has the same key twice."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import headers, layout
-from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.checkpoint.jsonfile import check_writable, parse_object
 from quantcli.checkpoint.layout import Layout
 from quantcli.checkpoint.payload import Payload
 from quantcli.checkpoint.records import CONFIG, Source, TensorRecord
@@ -90,7 +90,7 @@ class Checkpoint:
         content = self._source.read_all(modules) if modules in self._source.sizes else b"[]"
         try:
             folders = layout.module_folders(json.loads(content))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{modules} of {self.model} is not valid JSON: {error}") from error
         known = {*self.weight_files, self._entry}
         return layout.side_names(self._source.sizes, weight_files=known, folders=folders)
@@ -107,6 +107,7 @@ def read_checkpoint(source: Source) -> Checkpoint:
             f"no {CONFIG} in {source.model}", hint="quantcli needs a model in transformers' format"
         )
     config = parse_object(source.read_all(CONFIG), where=f"{CONFIG} of {source.model}")
+    check_writable(config, where=f"{CONFIG} of {source.model}")
     weights_format, entry = layout.find_entry(sizes, config, model=source.model)
     index = source.read_all(entry) if layout.is_index(entry) else None
     weights = layout.parse_layout(weights_format, entry, index)

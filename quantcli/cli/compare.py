@@ -16,6 +16,7 @@ from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_table, say, tell, warn
 
 if TYPE_CHECKING:
+    from quantcli.comparison.prepare import Prepared
     from quantcli.reports import Report
 
 EXAMPLES = """\b
@@ -27,6 +28,12 @@ Examples:
 
 FAILED = 1
 """The exit code where a gate failed."""
+
+LONG = 20.0
+"""Seconds from which on a user is told how long a comparison takes."""
+
+HEADLINE = 6
+"""How many metrics `--quiet` prints where there are no gates."""
 
 
 def compare(
@@ -40,6 +47,7 @@ def compare(
     data: sampling.Data = None,
     samples: sampling.Samples = None,
     max_tokens: sampling.MaxTokens = None,
+    no_generate: sampling.NoGenerate = False,
     seed: sampling.Seed = None,
     min_cosine: sampling.MinCosine = None,
     max_kl: sampling.MaxKl = None,
@@ -49,6 +57,7 @@ def compare(
     max_size_ratio: sampling.MaxSizeRatio = None,
     max_latency_ratio: sampling.MaxLatencyRatio = None,
     min_coverage: sampling.MinCoverage = None,
+    min_exercised: sampling.MinExercised = None,
     gate: sampling.Gate = None,
     strict: sampling.Strict = False,
     report_only: sampling.ReportOnly = False,
@@ -57,6 +66,7 @@ def compare(
     save_baseline: sampling.SaveBaseline = None,
     markdown: sampling.Markdown = None,
     junit: sampling.Junit = None,
+    revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
@@ -83,6 +93,7 @@ def compare(
             "data": data,
             "samples": samples,
             "max_tokens": max_tokens,
+            "generate": False if no_generate else None,
             "seed": seed,
         },
         gates={
@@ -94,6 +105,7 @@ def compare(
             "max_size_ratio": max_size_ratio,
             "max_latency_ratio": max_latency_ratio,
             "min_coverage": min_coverage,
+            "min_exercised": min_exercised,
             "gate": gate,
             "strict": strict,
             "report_only": report_only,
@@ -103,13 +115,23 @@ def compare(
         device=device,
         trust_remote_code=trust_remote_code,
     )
-    request = replace(request, show_downloads=sys.stderr.isatty() and not quiet)
+    downloads = sys.stderr.isatty() and not quiet
+    request = replace(request, revision=revision, show_downloads=downloads)
     for path in (markdown, junit, save_baseline):
         if path is not None:
             check_writable(path)
+
+    def on_start(prepared: Prepared) -> None:
+        _prepare_to_unwind()
+        if not quiet:
+            _say_what_runs(prepared)
+
     try:
         report = api.compare_request(
-            request, progress=make_steps(quiet=quiet), on_start=_prepare_to_unwind
+            request,
+            progress=make_steps(quiet=quiet),
+            on_start=on_start,
+            on_estimate=None if quiet else _say_how_long,
         )
     except KeyboardInterrupt:
         tell("error: interrupted")
@@ -129,6 +151,23 @@ def _prepare_to_unwind() -> None:
     gc.freeze()  # what was imported is no garbage, and to look through it takes a quarter second
     gc.enable()
     unwind_on_interrupt()
+
+
+def _say_what_runs(prepared: Prepared) -> None:
+    """Say what both models are going to do, where they generate text: that takes a while."""
+    continued = sum(feed.generate for feed in prepared.feeds)
+    if continued:
+        count = len(prepared.feeds)
+        tell(
+            f"comparing as {prepared.task}: {count} sample{'s' if count > 1 else ''} through both "
+            f"models, {continued} continued for up to {prepared.question.max_tokens} tokens"
+        )
+
+
+def _say_how_long(seconds: float) -> None:
+    if seconds >= LONG:
+        about = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+        tell(f"about {about} to go; fewer --samples or --max-tokens, or --no-generate, take less")
 
 
 def _write_files(
@@ -170,10 +209,27 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(reports.to_json(report))
     elif quiet:
-        say(report.judgement.summary)
+        say(_one_line(report))
     else:
         from quantcli.cli.compare_tables import tables
 
         for table in tables(report):
             print_table(table)
         say(report.judgement.summary)
+
+
+def _one_line(report: Report) -> str:
+    """Return the verdict, or without gates the metrics that compare both models."""
+    if report.judgement.verdicts:
+        return report.judgement.summary
+    from quantcli.metrics import ALWAYS
+    from quantcli.reports.rows import metric_rows
+
+    general = {metric.name for metric in ALWAYS}
+    found = [
+        f"{name} {value}"
+        for name, value, *_ in metric_rows(report.comparison)
+        if name not in general
+    ]
+    ratio = report.comparison.metrics["size_ratio"]
+    return ", ".join([*found[:HEADLINE], f"size_ratio {ratio.value:.3f}"])

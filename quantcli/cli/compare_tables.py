@@ -36,6 +36,8 @@ def tables(report: Report) -> Iterator[Table]:
     yield _table("each model", rows.SIDE_COLUMNS, rows.side_rows(comparison), left=1)
     yield from _optional("against the baseline", rows.CHANGE_COLUMNS, rows.change_rows(report))
     yield from _texts(report)
+    unreached = rows.unreached_rows(comparison)
+    yield from _optional(rows.UNREACHED_TITLE, rows.UNREACHED_COLUMNS, unreached)
     gates = [(f"{name} {limit}", *rest) for name, limit, *rest in rows.gate_rows(report)]
     yield from _optional("gates", ("gate", *rows.GATE_COLUMNS[2:]), gates)
 

@@ -23,7 +23,7 @@ Task = Annotated[
         "--task",
         metavar="TASK",
         callback=_task,
-        help=f"Compare as: {', '.join(TASKS)}. [default: what the architecture is for]",
+        help=f"Compare as: {', '.join(TASKS)}. [default: from the architecture]",
     ),
 ]
 Text = Annotated[
@@ -36,7 +36,7 @@ Image = Annotated[
 ]
 Audio = Annotated[
     list[str] | None,
-    typer.Option("--audio", metavar="FILE", help="A recording to feed both models; repeatable."),
+    typer.Option("--audio", metavar="FILE", help="An audio file to feed both models; repeatable."),
 ]
 Data = Annotated[
     str | None,
@@ -48,88 +48,108 @@ Data = Annotated[
 ]
 Samples = Annotated[
     int | None,
-    typer.Option("--samples", metavar="N", min=1, help="At most so many samples of each kind."),
+    typer.Option("--samples", metavar="N", min=1, help="Use at most N samples of each kind."),
 ]
 MaxTokens = Annotated[
     int | None,
     typer.Option(
-        "--max-tokens", metavar="N", min=1, help="Tokens written after each prompt. [default: 32]"
+        "--max-tokens",
+        metavar="N",
+        min=1,
+        help="Tokens to generate after each prompt. [default: 32]",
     ),
+]
+NoGenerate = Annotated[
+    bool, typer.Option("--no-generate", help="Skip text generation, which is slow.")
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", min=0, help="Seed of all that is random. [default: 0]"),
+    typer.Option("--seed", metavar="N", min=0, help="Random seed. [default: 0]"),
 ]
 MinCosine = Annotated[
     float | None,
-    typer.Option("--min-cosine", metavar="X", help="Least mean cosine of every output."),
+    typer.Option("--min-cosine", metavar="X", help="Minimum mean cosine of each output."),
 ]
 MaxKl = Annotated[
     float | None,
-    typer.Option("--max-kl", metavar="X", help="Greatest mean KL divergence, in nats."),
+    typer.Option("--max-kl", metavar="X", help="Maximum mean KL divergence, in nats."),
 ]
 MinTop1 = Annotated[
     float | None,
-    typer.Option("--min-top1", metavar="X", help="Least agreement of the first choices, 0 to 1."),
+    typer.Option("--min-top1", metavar="X", help="Minimum top-1 agreement, 0 to 1."),
 ]
 MaxPplRatio = Annotated[
     float | None,
-    typer.Option("--max-ppl-ratio", metavar="X", help="Greatest perplexity, over the original's."),
+    typer.Option("--max-ppl-ratio", metavar="X", help="Maximum ratio of the perplexities."),
 ]
 MinGenerationMatch = Annotated[
     float | None,
     typer.Option(
         "--min-generation-match",
         metavar="X",
-        help="Least share of samples that are continued alike, 0 to 1.",
+        help="Minimum share of samples with the same generated text, 0 to 1.",
     ),
 ]
 MaxSizeRatio = Annotated[
     float | None,
-    typer.Option("--max-size-ratio", metavar="X", help="Greatest bytes, over the original's."),
+    typer.Option("--max-size-ratio", metavar="X", help="Maximum ratio of the sizes in bytes."),
 ]
 MaxLatencyRatio = Annotated[
     float | None,
-    typer.Option(
-        "--max-latency-ratio", metavar="X", help="Greatest median latency, over the original's."
-    ),
+    typer.Option("--max-latency-ratio", metavar="X", help="Maximum ratio of the median latencies."),
 ]
 MinCoverage = Annotated[
     float | None,
-    typer.Option("--min-coverage", metavar="X", help="Least share of quantized weights, 0 to 1."),
+    typer.Option("--min-coverage", metavar="X", help="Minimum share of quantized weights, 0 to 1."),
+]
+MinExercised = Annotated[
+    float | None,
+    typer.Option(
+        "--min-exercised",
+        metavar="X",
+        help="Minimum share of the quantized weights that the samples reach, 0 to 1.",
+    ),
+]
+OriginalRevision = Annotated[
+    str | None,
+    typer.Option("--revision", metavar="REV", help="Branch, tag or commit of the original."),
 ]
 Gate = Annotated[
     list[str] | None,
-    typer.Option("--gate", metavar="GATE", help="Any other: 'kl_p99<=0.5'; repeatable."),
+    typer.Option("--gate", metavar="GATE", help="Any other metric: 'kl_p99<=0.5'; repeatable."),
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Fail also where the limit lies inside the 95 % interval."),
+    typer.Option("--strict", help="Fail uncertain gates too (limit inside the 95 % interval)."),
 ]
-ReportOnly = Annotated[bool, typer.Option("--report-only", help="Never fail because of a gate.")]
+ReportOnly = Annotated[
+    bool, typer.Option("--report-only", help="Report failed gates, but exit with 0.")
+]
 Baseline = Annotated[
     Path | None,
-    typer.Option("--baseline", metavar="FILE", help="Compare with what --save-baseline wrote."),
+    typer.Option(
+        "--baseline", metavar="FILE", help="Compare with a file that --save-baseline wrote."
+    ),
 ]
 MaxRegression = Annotated[
     list[str] | None,
     typer.Option(
         "--max-regression",
         metavar="METRIC=X",
-        help="How much worse than the baseline: kl_mean=5% or cosine_text=0.001; repeatable.",
+        help="Maximum change for the worse: kl_mean=5% or cosine_text=0.001; repeatable.",
     ),
 ]
 SaveBaseline = Annotated[
     Path | None,
-    typer.Option("--save-baseline", metavar="FILE", help="Keep what was measured for later."),
+    typer.Option("--save-baseline", metavar="FILE", help="Save the metrics as a baseline."),
 ]
 Markdown = Annotated[
     Path | None, typer.Option("--markdown", metavar="FILE", help="Write a report in Markdown.")
 ]
 Junit = Annotated[
     Path | None,
-    typer.Option("--junit", metavar="FILE", help="Write a test case per gate, in JUnit's XML."),
+    typer.Option("--junit", metavar="FILE", help="Write JUnit XML with a test case per gate."),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="DEVICE", help="Where the models run: cpu, cuda, mps.")
+    str, typer.Option("--device", metavar="DEVICE", help="Device to run on: cpu, cuda or mps.")
 ]

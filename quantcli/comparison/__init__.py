@@ -1,5 +1,11 @@
 """Two models, the same samples, the difference in numbers."""
 
-from quantcli.comparison.data import Comparison, Generated, Measurement, SideSummary
+from quantcli.comparison.data import (
+    Comparison,
+    Generated,
+    Measurement,
+    SideSummary,
+    group_names,
+)
 
-__all__ = ["Comparison", "Generated", "Measurement", "SideSummary"]
+__all__ = ["Comparison", "Generated", "Measurement", "SideSummary", "group_names"]

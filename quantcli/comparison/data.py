@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -51,7 +53,9 @@ class Comparison:
 
     `samples` is how many there were, `sample_hash` the sha256 of what the models were fed,
     `synthetic` tells that these were random inputs. `nonfinite` maps an output that held NaN or
-    infinite values to the number of samples in which it did. `versions` maps packages to versions.
+    infinite values to the number of samples in which it did, `lost` counts the samples in which any
+    did: they have no part in the metrics. `unreached` names the quantized modules that no sample
+    reached. `versions` maps packages to versions.
     """
 
     original: SideSummary
@@ -64,6 +68,13 @@ class Comparison:
     metrics: Mapping[str, Measurement]
     generated: tuple[Generated, ...] = ()
     nonfinite: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
+    unreached: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+def group_names(names: Iterable[str]) -> dict[str, int]:
+    """Count the names of modules that differ only in numbers, such as `layers.*.mlp.up_proj`."""
+    return dict(Counter(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names))

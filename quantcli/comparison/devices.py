@@ -15,5 +15,5 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MachineError(
-            f"no {name} on this machine: {reason}", hint="leave out --device: the CPU will do"
+            f"no {name} on this machine: {reason}", hint="leave out --device to use the CPU"
         ) from error

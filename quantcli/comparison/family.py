@@ -24,13 +24,17 @@ Outputs = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the families make feeds from. `count` synthetic samples are made where needed."""
+    """What the families make feeds from. `count` synthetic samples are made where needed.
+
+    Without `generate` no sample is continued.
+    """
 
     kit: Kit
     samples: Samples
     synthetic: Synthetic
     model_class: Any
     max_tokens: int
+    generate: bool
     seed: int
     count: int
 

@@ -51,7 +51,7 @@ class Labels:
         self._observed.append((binary_distances if self._binary else distances)(x, y))
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement and the greatest difference of a logit.
+        """Return KL, agreement and the maximum difference of a logit.
 
         A regression has a single logit, and only the last of these.
         """

@@ -98,7 +98,7 @@ class CausalLanguage:
         long = [feed for feed in feeds if feed.inputs["input_ids"].shape[1] > 1]
         if not long:
             raise ModelError("no sample has two tokens, so there is no next token to predict")
-        return _continued(long), synthetic
+        return _continued(long) if setting.generate else long, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
         """Return the logits of each next token, the tokens that were right, and what is written."""
@@ -152,16 +152,19 @@ class Seq2Seq:
             return _audio_feeds(setting)
         feeds, synthetic = text_feeds(setting)
         targets = {item.name: item.target for item in setting.samples.texts}
-        return [_targeted(feed, targets.get(feed.name), setting.kit) for feed in feeds], synthetic
+        return [_targeted(feed, targets.get(feed.name), setting) for feed in feeds], synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
         """Return what is written, the right tokens, and the logits of each of them."""
-        written = _without_start(model, generate(model, feed.inputs, self._max_tokens, clock))
-        if reference is not None:
-            labels = reference["labels"]
-        else:
-            labels = written if feed.labels is None else _without_start(model, feed.labels)
-        found = {"generated": written.clone(), "labels": labels.clone()}
+        found: dict[str, torch.Tensor] = {}
+        labels = None if reference is None else reference["labels"]
+        if reference is None and feed.labels is not None:
+            labels = _without_start(model, feed.labels)
+        if feed.generate or labels is None:
+            written = _without_start(model, generate(model, feed.inputs, self._max_tokens, clock))
+            found["generated"] = written.clone()
+            labels = written if labels is None else labels
+        found["labels"] = labels.clone()
         if not len(labels):
             return {**found, "logits": torch.empty(0, 1)}
         with clock.forward():
@@ -233,8 +236,8 @@ def _continued(feeds: list[Feed]) -> list[Feed]:
     return [replace(feed, generate=index < GENERATED) for index, feed in enumerate(feeds)]
 
 
-def _targeted(feed: Feed, target: str | None, kit: Kit) -> Feed:
-    return replace(feed, generate=True, labels=_labels(target, kit))
+def _targeted(feed: Feed, target: str | None, setting: Setting) -> Feed:
+    return replace(feed, generate=setting.generate, labels=_labels(target, setting.kit))
 
 
 def _labels(target: str | None, kit: Kit) -> torch.Tensor | None:
@@ -251,7 +254,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
                 name=f"synthetic recording {index + 1}",
                 output="audio",
                 inputs={"input_features": setting.synthetic.features()},
-                generate=True,
+                generate=setting.generate,
                 prompt=f"synthetic recording {index + 1}",
             )
             for index in range(setting.count)
@@ -262,7 +265,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
             output="audio",
             inputs=kit.hear(item.name, item.value),
             labels=_labels(item.target, kit),
-            generate=True,
+            generate=setting.generate,
             prompt=item.name,
         )
         for item in setting.samples.audios

@@ -44,13 +44,18 @@ SYNTHETIC = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be compared, and on what. `task` is None where the architecture decides."""
+    """What is to be compared, and on what. `task` is None where the architecture decides.
+
+    `revision` is the original's. Without `generate` the models continue no sample.
+    """
 
     original: str
     quantized: str
     task: str | None = None
     samples: SampleOptions = field(default_factory=SampleOptions)
+    revision: str | None = None
     max_tokens: int = 32
+    generate: bool = True
     device: str = "cpu"
     trust_remote_code: bool = False
     show_downloads: bool = False
@@ -80,10 +85,11 @@ def prepare(question: Question) -> Prepared:
     original, quantized = (
         open_side(
             name,
+            revision=revision,
             trust_remote_code=question.trust_remote_code,
             progress=question.show_downloads,
         )
-        for name in (question.original, question.quantized)
+        for name, revision in ((question.original, question.revision), (question.quantized, None))
     )
     original = _same_class(question, original, quantized)
     check_pair(original, quantized)
@@ -112,6 +118,7 @@ def _same_class(question: Question, original: Side, quantized: Side) -> Side:
     try:
         return open_side(
             question.original,
+            revision=question.revision,
             trust_remote_code=question.trust_remote_code,
             class_name=quantized.architecture,
         )
@@ -128,6 +135,7 @@ def _setting(question: Question, task: str, original: Side, kit: Kit) -> Setting
         synthetic=Synthetic(original.config, seed=question.samples.seed),
         model_class=model_class(original),
         max_tokens=question.max_tokens,
+        generate=question.generate,
         seed=question.samples.seed,
         count=question.samples.samples or SYNTHETIC,
     )
@@ -140,7 +148,7 @@ def _notices(kit: Kit, family: Family, *, synthetic: bool) -> list[str]:
     if kit.truncated:
         names = ", ".join(kit.truncated[:3])
         more = f" and {len(kit.truncated) - 3} more" if len(kit.truncated) > 3 else ""
-        notices.append(f"longer than the model takes, and cut: {names}{more}")
+        notices.append(f"too long for the model and truncated: {names}{more}")
     left_out = family.pooling.left_out if isinstance(family, Embedding) else ()
     if left_out:
         notices.append(f"modules after pooling are not run: {', '.join(left_out)}")

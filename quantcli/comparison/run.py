@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +13,8 @@ import torch
 
 from quantcli.comparison.clock import Clock
 from quantcli.comparison.family import Outputs
+from quantcli.comparison.reached import Reached
+from quantcli.comparison.seeds import seeded
 from quantcli.comparison.spool import Spool
 from quantcli.comparison.summary import Ran, sum_up
 from quantcli.errors import ModelError
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
     from quantcli.comparison.sides import Side
     from quantcli.execute import Progress
 
+Estimate = Callable[[float], None]
+"""Is told about how many seconds are left, after the first sample."""
 
-def run(prepared: Prepared, progress: Progress) -> Comparison:
+
+def run(prepared: Prepared, progress: Progress, on_estimate: Estimate | None = None) -> Comparison:
     """Run both models on the same samples, one after the other, and compare what they give.
 
     Raises `ModelError` where one of them cannot be run, `MachineError` where the disk is full.
@@ -34,66 +40,117 @@ def run(prepared: Prepared, progress: Progress) -> Comparison:
     progress.start(2 * len(prepared.feeds))
     try:
         with Spool() as spool, torch.inference_mode():
-            first = _run_original(prepared, spool, progress)
-            second, nonfinite = _run_quantized(prepared, spool, progress)
+            first = _run_original(prepared, spool, progress, on_estimate)
+            second = _run_quantized(prepared, spool, progress)
     finally:
         progress.stop()
-    return sum_up(prepared, first, second, nonfinite, time.perf_counter() - began)
+    return sum_up(prepared, first, second, time.perf_counter() - began)
 
 
-def _run_original(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
+def _run_original(
+    prepared: Prepared, spool: Spool, progress: Progress, on_estimate: Estimate | None
+) -> Ran:
     with _Loaded(prepared.original, prepared) as loaded:
+        loaded.warm_up({})
         for index, feed in enumerate(prepared.feeds):
-            spool.write(index, prepared.family.run(loaded.model, feed, loaded.clock, None))
+            began = time.perf_counter()
+            spool.write(index, loaded.run(index, feed, None))
+            if index == 0 and on_estimate is not None:
+                on_estimate(_seconds_left(prepared, loaded.clock, time.perf_counter() - began))
             progress.advance(1)
         return loaded.ran()
 
 
-def _run_quantized(
-    prepared: Prepared, spool: Spool, progress: Progress
-) -> tuple[Ran, Counter[str]]:
-    nonfinite: Counter[str] = Counter()
+def _run_quantized(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
     with _Loaded(prepared.quantized, prepared) as loaded:
+        loaded.warm_up({index: spool.read(index) for index, _ in _one_of_each(prepared.feeds)})
         for index, feed in enumerate(prepared.feeds):
             reference = spool.read(index)
-            found = prepared.family.run(loaded.model, feed, loaded.clock, reference)
+            found = loaded.run(index, feed, reference)
             _check_shapes(prepared, reference, found)
             broken = _nonfinite(reference, found)
-            nonfinite.update(broken)
-            if not broken:
+            loaded.nonfinite.update(broken)
+            if broken:
+                loaded.lost += 1
+            else:
                 prepared.family.observe(feed, reference, found)
             progress.advance(1)
-        return loaded.ran(), nonfinite
+        return loaded.ran()
 
 
 class _Loaded:
-    """A model in memory, warmed up, and gone when the block is left."""
+    """A model in memory, and gone when the block is left."""
 
     def __init__(self, side: Side, prepared: Prepared) -> None:
         self._side = side
         self._prepared = prepared
+        self._seed = prepared.question.samples.seed
+        self._warm: dict[int, Outputs] = {}
+        self._varying: list[str] = []
         self.clock = Clock()
         self.model: Any = None
+        self.reached: Any = None
+        self.nonfinite: Counter[str] = Counter()
+        self.lost = 0
         self._measured = False
 
     def __enter__(self) -> Self:
         self._measured = reset_peak_rss()
         self.model = self._side.load(self._prepared.question.device)
-        warm = Clock(on=False)
-        for feed in _one_of_each(self._prepared.feeds):
-            self._prepared.family.run(self.model, replace(feed, generate=False), warm, None)
+        self.reached = Reached(self.model)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.model = None
+        self.model = self.reached = None
         gc.collect()  # modules refer to each other, and the next model needs the room
 
+    def warm_up(self, references: dict[int, Outputs]) -> None:
+        """Run a sample of each kind, untimed. What it gives is held against the timed run."""
+        quiet = Clock(on=False)
+        for index, feed in _one_of_each(self._prepared.feeds):
+            short = replace(feed, generate=False)
+            with self.reached.watch():
+                self._warm[index] = self._run(index, short, references.get(index), quiet)
+
+    def run(self, index: int, feed: Feed, reference: Outputs | None) -> Outputs:
+        """Run a sample. The same one always draws the same random numbers."""
+        found = self._run(index, feed, reference, self.clock)
+        for name, before in self._warm.pop(index, {}).items():
+            if not _same(before, found[name]):
+                self._varying.append(name)
+        return found
+
+    def _run(self, index: int, feed: Feed, reference: Outputs | None, clock: Clock) -> Outputs:
+        with seeded(self._seed + index):
+            return self._prepared.family.run(self.model, feed, clock, reference)
+
     def ran(self) -> Ran:
-        return Ran(clock=self.clock, peak=peak_rss_bytes() if self._measured else None)
+        return Ran(
+            clock=self.clock,
+            peak=peak_rss_bytes() if self._measured else None,
+            varying=tuple(dict.fromkeys(self._varying)),
+            exercised=self.reached.share,
+            unreached=self.reached.unreached,
+            nonfinite=self.nonfinite,
+            lost=self.lost,
+        )
 
 
-def _one_of_each(feeds: tuple[Feed, ...]) -> list[Feed]:
-    return list({feed.output: feed for feed in reversed(feeds)}.values())
+def _one_of_each(feeds: tuple[Feed, ...]) -> list[tuple[int, Feed]]:
+    found = {feed.output: (index, feed) for index, feed in reversed([*enumerate(feeds)])}
+    return list(found.values())
+
+
+def _seconds_left(prepared: Prepared, clock: Clock, first: float) -> float:
+    """Estimate what is left from the first sample, which is also continued if any is."""
+    forward = clock.passes[0] if clock.passes else first
+    continued = sum(feed.generate for feed in prepared.feeds)
+    each = len(prepared.feeds) * forward + continued * max(0.0, first - forward)
+    return 2 * each - first
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def _check_shapes(prepared: Prepared, original: Outputs, quantized: Outputs) -> None:
@@ -101,8 +158,8 @@ def _check_shapes(prepared: Prepared, original: Outputs, quantized: Outputs) -> 
         found = quantized.get(name)
         if name != "generated" and (found is None or found.shape != tensor.shape):
             raise ModelError(
-                f"{prepared.original.summary.model} and {prepared.quantized.summary.model} give "
-                f"{name} of different shape",
+                f"{prepared.original.summary.model} and {prepared.quantized.summary.model} return "
+                f"{name} with different shapes",
                 hint="compare a model with its own quantized version",
             )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import Checkpoint, open_checkpoint
 from quantcli.comparison.data import SideSummary
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, UsageError
 from quantcli.frozen.manifest import is_frozen, read_manifest
 from quantcli.frozen.verify import verify
 
@@ -76,6 +76,7 @@ class Side:
 def open_side(
     model: str,
     *,
+    revision: str | None = None,
     trust_remote_code: bool = False,
     progress: bool = False,
     class_name: str | None = None,
@@ -87,7 +88,7 @@ def open_side(
     """
     if is_frozen(model):
         return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
-    checkpoint = open_checkpoint(model, progress=progress)
+    checkpoint = open_checkpoint(model, revision=revision, progress=progress)
     section = checkpoint.config.get("quantization_config")
     if isinstance(section, dict) and section.get("quant_method") == "quantcli":
         folder = checkpoint.fetch_all()
@@ -98,21 +99,27 @@ def open_side(
 
 
 def check_pair(original: Side, quantized: Side) -> None:
-    """Refuse two models that are not of the same architecture.
+    """Refuse two models that are swapped, or not of the same architecture.
 
-    Raises `ModelError`.
+    Raises `UsageError` if only the first is frozen, else `ModelError`.
     """
+    if original.summary.weights is not None and quantized.summary.weights is None:
+        raise UsageError(
+            f"{original.summary.model} is a frozen directory, and {quantized.summary.model} is not:"
+            " the original model comes first",
+            hint=f"quantcli compare {quantized.summary.model} {original.summary.model}",
+        )
     names = f"{original.summary.model} and {quantized.summary.model}"
     if original.architecture != quantized.architecture:
         raise ModelError(
-            f"{names} are of different architecture: "
+            f"{names} have different architectures: "
             f"{original.architecture} and {quantized.architecture}",
             hint="compare a model with its own quantized version",
         )
     if original.parameters != quantized.parameters:
         raise ModelError(
-            f"{names} are both {original.architecture}, but of different size: "
-            f"{original.parameters:,} and {quantized.parameters:,} parameters",
+            f"{names} have different sizes: {original.parameters:,} and "
+            f"{quantized.parameters:,} parameters, both {original.architecture}",
             hint="compare a model with its own quantized version",
         )
 

@@ -39,7 +39,7 @@ class Spool:
             save_file(whole, self._path(index))
         except (OSError, SafetensorError) as error:
             raise MachineError(
-                f"cannot keep the original's outputs in {self._folder.name}: {error}",
+                f"cannot write the original's outputs to {self._folder.name}: {error}",
                 hint="free some space, set TMPDIR to another disk, or compare fewer --samples",
             ) from error
 

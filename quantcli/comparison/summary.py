@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
 from quantcli.comparison.clock import Clock
-from quantcli.comparison.data import Comparison, Measurement
+from quantcli.comparison.data import Comparison, Measurement, group_names
 from quantcli.comparison.estimates import Estimates
 from quantcli.comparison.prepare import Prepared
 
@@ -19,19 +19,27 @@ PERCENTILE = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What running one side took: its clock, and its peak resident memory where that is known."""
+    """What running one side took and found.
+
+    `peak` is the peak resident memory where that is known. `varying` names the outputs that were
+    not the same when the same sample ran twice. `exercised` is the share of the quantized weights
+    that ran, `unreached` the quantized modules that did not. `lost` counts the samples of which
+    some output held values not finite, `nonfinite` does so for each output.
+    """
 
     clock: Clock
     peak: int | None
+    varying: tuple[str, ...] = ()
+    exercised: float | None = None
+    unreached: tuple[str, ...] = ()
+    nonfinite: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
 
 
-def sum_up(
-    prepared: Prepared, first: Ran, second: Ran, nonfinite: Mapping[str, int], seconds: float
-) -> Comparison:
+def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Comparison:
     """Return the comparison. Metrics are of the samples in which no output was NaN."""
     seed = prepared.question.samples.seed
-    observed = len(prepared.feeds) - max(nonfinite.values(), default=0)
-    metrics = prepared.family.metrics(seed) if observed else {}
+    metrics = prepared.family.metrics(seed) if second.lost < len(prepared.feeds) else {}
     metrics |= _footprints(prepared, first, second) | _speeds(first, second, seed)
     return Comparison(
         original=prepared.original.summary,
@@ -43,11 +51,36 @@ def sum_up(
         seed=seed,
         metrics=metrics,
         generated=prepared.family.generated(prepared.kit),
-        nonfinite=dict(nonfinite),
-        notices=prepared.notices,
+        nonfinite=dict(second.nonfinite),
+        lost=second.lost,
+        unreached=second.unreached,
+        notices=(*prepared.notices, *_notices(prepared, first, second)),
         versions=_versions(),
         seconds=seconds,
     )
+
+
+def _notices(prepared: Prepared, first: Ran, second: Ran) -> Iterator[str]:
+    """Say what a user should know of a run before believing its metrics."""
+    names = (prepared.original.summary.model, prepared.quantized.summary.model)
+    for name, ran in zip(dict.fromkeys(names), (first, second), strict=False):
+        if ran.varying:
+            yield (
+                f"{name} is not deterministic: {', '.join(ran.varying)} changed when the same "
+                "sample ran twice with the same seed; the metrics include that difference"
+            )
+    if second.exercised is not None and second.exercised < 1:
+        yield (
+            f"no sample reached {len(second.unreached)} quantized modules, "
+            f"{1 - second.exercised:.1%} of the quantized weights: nothing is known of them "
+            f"({_patterns(second.unreached)})"
+        )
+
+
+def _patterns(names: Sequence[str], limit: int = 3) -> str:
+    found = group_names(names)
+    more = f" and {len(found) - limit} more" if len(found) > limit else ""
+    return ", ".join(list(found)[:limit]) + more
 
 
 def _footprints(prepared: Prepared, first: Ran, second: Ran) -> dict[str, Measurement]:
@@ -57,6 +90,7 @@ def _footprints(prepared: Prepared, first: Ran, second: Ran) -> dict[str, Measur
         "bytes_quantized": quantized.nbytes,
         "size_ratio": quantized.nbytes / original.nbytes if original.nbytes else math.nan,
         "coverage": quantized.coverage,
+        "exercised": second.exercised,
         "peak_rss_original": first.peak,
         "peak_rss_quantized": second.peak,
     }

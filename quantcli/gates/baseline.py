@@ -42,7 +42,7 @@ class Baseline:
         if task != self.task:
             self._refuse(f"another task: {self.task}, not {task}")
         if sample_hash != self.sample_hash:
-            self._refuse("other samples")
+            self._refuse("different samples")
 
     def _refuse(self, what: str) -> None:
         raise UsageError(f"the baseline {self.path} was made with {what}", hint=_AGAIN)
@@ -78,7 +78,7 @@ def load_baseline(path: str | os.PathLike[str]) -> Baseline:
     if not isinstance(version, int) or version < 1:
         raise UsageError(f"{path} is not a baseline", hint=_AGAIN)
     if version > FORMAT_VERSION:
-        message = f"{path} is a baseline of a newer quantcli"
+        message = f"{path} was written by a newer quantcli"
         raise UsageError(message, hint="upgrade quantcli")
     try:
         return _baseline(str(path), data)

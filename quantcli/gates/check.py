@@ -21,10 +21,10 @@ def check_gates(gates: Iterable[Gate], task: str, *, coverage_known: bool) -> No
     """
     for gate in gates:
         metric = _find(gate.metric, task, gate.origin)
-        if metric.name == "coverage" and not coverage_known:
+        if metric.name in ("coverage", "exercised") and not coverage_known:
             raise UsageError(
-                f"{gate.origin}: coverage is known of frozen directories only",
-                hint="leave out the gate, or quantize with quantcli",
+                f"{gate.origin}: {metric.name} is only known for frozen directories",
+                hint="remove the gate, or quantize with quantcli",
             )
         try:
             check_limit(metric, gate.operator, gate.limit)
@@ -37,14 +37,14 @@ def check_regressions(
 ) -> None:
     """Refuse regressions of metrics that the task or the baseline lacks. Raises `UsageError`."""
     if regressions and baseline is None:
-        raise UsageError("--max-regression: there is no baseline", hint="name one with --baseline")
+        raise UsageError("--max-regression needs a baseline", hint="give one with --baseline FILE")
     for regression in regressions:
         assert baseline is not None
         _find(regression.metric, task, "--max-regression")
         names = select(regression.metric, baseline.metrics)
         if not any(name in baseline.metrics for name in names):
             raise UsageError(
-                f"--max-regression: {baseline.path} holds no {regression.metric}",
+                f"--max-regression: {regression.metric} is not in {baseline.path}",
                 hint=did_you_mean(regression.metric, baseline.metrics),
             )
         for name in names:
@@ -63,8 +63,8 @@ def _find(name: str, task: str, origin: str) -> Metric:
     if metric is not None and _has(metrics, name):
         return metric
     if name in _names_of_all_tasks():
-        hint = f"it has: {', '.join(metrics)}"
-        raise UsageError(f"{origin}: a comparison of {task} has no {name}", hint=hint)
+        hint = f"available: {', '.join(metrics)}"
+        raise UsageError(f"{origin}: {name} is not measured for the task {task}", hint=hint)
     raise UsageError(f"{origin}: unknown metric: {name}", hint=did_you_mean(name, metrics))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from quantcli.metrics import find_metric
 
-Status = Literal["passed", "failed", "undecided"]
+Status = Literal["passed", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,11 @@ class Regression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of a gate. `value` is None where the metric was not measured."""
+    """What became of a gate. `value` is None where the metric was not measured.
+
+    The measured value decides. A gate that it meets is `uncertain` if the limit lies inside the
+    95 % interval: other samples might not have met it.
+    """
 
     metric: str
     operator: str
@@ -54,6 +57,7 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     status: Status
+    uncertain: bool = False
     message: str
     origin: str
 
@@ -62,10 +66,15 @@ class Verdict:
         """What was asked, such as `kl_mean <= 0.02`."""
         return f"{self.metric} {self.operator} {self.limit:.12g}"
 
+    @property
+    def outcome(self) -> str:
+        """What a report calls it: passed, failed or uncertain."""
+        return "uncertain" if self.uncertain else self.status
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The verdicts on a comparison. An undecided gate fails where it is `strict`."""
+    """The verdicts on a comparison. If `strict`, an uncertain gate fails too."""
 
     verdicts: tuple[Verdict, ...]
     strict: bool = False
@@ -91,16 +100,14 @@ class Judgement:
         """How many gates passed and failed, in a few words."""
         if not self.verdicts:
             return "no gates"
-        counts = Counter(verdict.status for verdict in self.verdicts)
-        parts = [
-            f"{counts[status]} {status}"
-            for status in ("passed", "undecided", "failed")
-            if counts[status]
-        ]
         gates = "1 gate" if len(self.verdicts) == 1 else f"{len(self.verdicts)} gates"
-        strict = " (strict: undecided fails)" if self.strict and counts["undecided"] else ""
-        return f"{gates}: {', '.join(parts)}{strict}"
+        passed = len(self.verdicts) - len(self.failed)
+        parts = [f"{passed} passed", f"{len(self.failed)} failed"]
+        uncertain = sum(verdict.uncertain for verdict in self.verdicts)
+        if uncertain:
+            parts[int(self.strict)] += f" ({uncertain} uncertain)"
+        return f"{gates}: {', '.join(part for part in parts if not part.startswith('0'))}"
 
     def lets_pass(self, verdict: Verdict) -> bool:
         """Tell whether a verdict counts as passed."""
-        return verdict.status == "passed" or (verdict.status == "undecided" and not self.strict)
+        return verdict.status == "passed" and not (self.strict and verdict.uncertain)

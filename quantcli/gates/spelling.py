@@ -50,7 +50,7 @@ def parse_regression(text: str) -> Regression:
     percent = amount.endswith("%")
     tolerance = _number(amount.removesuffix("%"))
     if not (metric and equals) or not math.isfinite(tolerance) or tolerance < 0:
-        raise UsageError(f"--max-regression: not a tolerance: {text}", hint=_SPELLING)
+        raise UsageError(f"--max-regression: invalid tolerance: {text}", hint=_SPELLING)
     _check_metric(metric)
     return Regression(metric=metric, tolerance=tolerance, percent=percent)
 
@@ -62,8 +62,8 @@ def _check_metric(name: str) -> None:
         hint = did_you_mean(name, known)
         raise UsageError(f"--max-regression: unknown metric: {name}", hint=hint)
     if metric.better == "neither":
-        message = f"--max-regression: {name} has no better and worse: {metric.what}"
-        raise UsageError(message, hint="take a ratio or another metric of both sides")
+        message = f"--max-regression: {name} cannot get worse ({metric.what})"
+        raise UsageError(message, hint="use a ratio, or a metric that compares both models")
 
 
 def _number(text: str) -> float:

@@ -73,7 +73,7 @@ def _of_outputs(comparison: Comparison) -> Iterator[Verdict]:
                 limit=0.0,
                 value=float(count),
                 status="failed",
-                message=f"the output {output} held NaN or infinite values"
+                message=f"the output {output} has NaN or infinite values"
                 f" in {count} of {comparison.samples} samples",
                 origin="always",
             )
@@ -82,6 +82,7 @@ def _of_outputs(comparison: Comparison) -> Iterator[Verdict]:
 def _verdict(name: str, gate: Gate, comparison: Comparison, asked: str) -> Verdict:
     measured = comparison.metrics.get(name)
     status = _status(gate, measured)
+    uncertain = status == "passed" and _is_uncertain(gate, measured)
     return Verdict(
         metric=name,
         operator=gate.operator,
@@ -90,7 +91,8 @@ def _verdict(name: str, gate: Gate, comparison: Comparison, asked: str) -> Verdi
         low=measured.low if measured else None,
         high=measured.high if measured else None,
         status=status,
-        message=f"{_message(name, gate, measured, status)} ({asked})",
+        uncertain=uncertain,
+        message=f"{_message(name, gate, measured, status, uncertain=uncertain)} ({asked})",
         origin=gate.origin,
     )
 
@@ -98,25 +100,33 @@ def _verdict(name: str, gate: Gate, comparison: Comparison, asked: str) -> Verdi
 def _status(gate: Gate, measured: Measurement | None) -> Status:
     if measured is None or math.isnan(measured.value):
         return "failed"
-    low, high = measured.low, measured.high
-    if low is not None and high is not None and low < gate.limit < high:
-        return "undecided"
     return "passed" if _HOLDS[gate.operator](measured.value, gate.limit) else "failed"
 
 
-def _message(name: str, gate: Gate, measured: Measurement | None, status: Status) -> str:
+def _is_uncertain(gate: Gate, measured: Measurement | None) -> bool:
+    """Tell whether the limit lies inside the 95 % interval of the metric."""
+    if measured is None or measured.low is None or measured.high is None:
+        return False
+    return measured.low < gate.limit < measured.high
+
+
+def _message(
+    name: str, gate: Gate, measured: Measurement | None, status: Status, *, uncertain: bool
+) -> str:
     limit = f"{gate.operator} {gate.limit:.12g}"
     if measured is None:
-        return f"{name} was not measured, and must be {limit}"
+        return f"{name} was not measured, but must be {limit}"
     if math.isnan(measured.value):
-        return f"{name} is not a number, and must be {limit}"
+        return f"{name} is not a number, but must be {limit}"
     value = f"{name} is {_unlike(gate.limit, measured.value)}"
-    if status == "undecided":
-        assert measured.low is not None
-        assert measured.high is not None
-        low, high = (_unlike(gate.limit, end) for end in (measured.low, measured.high))
-        return f"{value}: {limit} is undecided, as its 95 % interval is {low} to {high}"
-    return f"{value}, {'which is' if status == 'passed' else 'and must be'} {limit}"
+    if status == "failed":
+        return f"{value}, but must be {limit}"
+    if not uncertain:
+        return f"{value}, which is {limit}"
+    assert measured.low is not None
+    assert measured.high is not None
+    low, high = (_unlike(gate.limit, end) for end in (measured.low, measured.high))
+    return f"{value}, which is {limit}, but uncertain: its 95 % interval is {low} to {high}"
 
 
 def _unlike(limit: float, value: float) -> str:

@@ -29,14 +29,14 @@ class Metric:
 _COSINES = (
     Metric(
         name="cosine_*_min",
-        what="least cosine of a sample's output",
+        what="minimum cosine over samples",
         better="higher",
         least=-1.0,
         greatest=1.0,
     ),
     Metric(
         name="cosine_*",
-        what="cosine of the outputs, mean over samples",
+        what="mean cosine over samples",
         better="higher",
         least=-1.0,
         greatest=1.0,
@@ -58,7 +58,7 @@ _SQNR = Metric(
 )
 _TOP1 = Metric(
     name="top1_agreement",
-    what="how often both sides choose the same",
+    what="how often both models have the same top choice",
     better="higher",
     greatest=1.0,
 )
@@ -71,10 +71,10 @@ _KL = tuple(
         "median": "median",
         "p90": "90th percentile",
         "p99": "99th percentile",
-        "max": "greatest",
+        "max": "maximum",
     }.items()
 )
-_LOGITS = Metric(name="max_logit_difference", what="greatest difference of a logit", better="lower")
+_LOGITS = Metric(name="max_logit_difference", what="maximum difference of a logit", better="lower")
 _TOKENS = (
     Metric(
         name="probability_rms",
@@ -106,12 +106,18 @@ _GENERATION = (
     Metric(name="tokens_per_second_quantized", what="tokens generated a second, quantized"),
 )
 ALWAYS = (
-    Metric(name="bytes_original", what="payload of the original's tensors", unit="bytes"),
-    Metric(name="bytes_quantized", what="payload of the quantized model's tensors", unit="bytes"),
+    Metric(name="bytes_original", what="size of the original's tensors", unit="bytes"),
+    Metric(name="bytes_quantized", what="size of the quantized model's tensors", unit="bytes"),
     Metric(name="size_ratio", what="bytes, quantized over original", better="lower"),
     Metric(
         name="coverage",
         what="share of the parameters of weight matrices that are quantized",
+        better="higher",
+        greatest=1.0,
+    ),
+    Metric(
+        name="exercised",
+        what="share of the quantized weights that a forward pass reached",
         better="higher",
         greatest=1.0,
     ),

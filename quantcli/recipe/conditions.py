@@ -17,6 +17,7 @@ NAMED = {
     "max_size_ratio": ("size_ratio", "<="),
     "max_latency_ratio": ("latency_ratio", "<="),
     "min_coverage": ("coverage", ">="),
+    "min_exercised": ("exercised", ">="),
 }
 """A condition with a name of its own -> its metric and operator."""
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from quantcli.errors import UsageError
 from quantcli.recipe.conditions import NAMED, named_condition, split_condition
+from quantcli.recipe.refusals import usage_error
 from quantcli.recipe.values import Count, Limit, Seed, Switch, Task, Text, refusal
 
 
@@ -16,6 +26,21 @@ class Table(BaseModel):
     """A table of a recipe: it does not change, and takes the keys that it knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
+        """Return those of `values` that are not None, checked as in a recipe.
+
+        Raises `UsageError`, which starts with `origin`, for the first one that is wrong.
+        """
+        if not isinstance(values, Mapping):
+            raise UsageError(f"{origin} must be a dict, not a {type(values).__name__}")
+        given = {key: _as_text(value) for key, value in values.items() if value is not None}
+        try:
+            found = cls.model_validate(given)
+        except ValidationError as error:
+            raise usage_error(error, {"": list(cls.model_fields)}, origin) from None
+        return {key: getattr(found, key) for key in given}
 
 
 class Compare(Table):
@@ -28,6 +53,7 @@ class Compare(Table):
     data: Text | None = None
     samples: Count | None = None
     max_tokens: Count | None = None
+    generate: Switch = True
     seed: Seed | None = None
 
     def beside(self, folder: Path) -> Self:
@@ -38,6 +64,13 @@ class Compare(Table):
             "data": self.data and str(folder / self.data),
         }
         return self.model_copy(update=paths)
+
+
+def _as_text(value: Any) -> Any:
+    """Return paths as text, also those in a list."""
+    if isinstance(value, list | tuple):
+        return [_as_text(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _spelt_right(condition: str) -> str:
@@ -62,6 +95,7 @@ class Gates(Table):
     max_size_ratio: Limit | None = None
     max_latency_ratio: Limit | None = None
     min_coverage: Limit | None = None
+    min_exercised: Limit | None = None
     gate: tuple[Condition, ...] = ()
     strict: Switch = False
 
@@ -75,3 +109,11 @@ class Gates(Table):
             except UsageError as error:
                 raise refusal(error.message, error.hint) from None
         return limit
+
+
+class GateOptions(Gates):
+    """What `quantcli.compare(gates=)` takes: the keys of `[gates]`, and options of one run."""
+
+    report_only: Switch = False
+    baseline: Text | None = None
+    max_regression: tuple[Text, ...] = ()

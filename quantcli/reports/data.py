@@ -59,6 +59,8 @@ def to_json(report: Report) -> dict[str, Any]:
         "report_only": judgement.report_only,
         "intervals": _intervals(comparison),
         "nonfinite": dict(comparison.nonfinite),
+        "lost": comparison.lost,
+        "unreached": list(comparison.unreached),
         "generated": [asdict(text) | {"same": text.same} for text in comparison.generated],
         "baseline": _baseline(report),
         "notices": list(comparison.notices),
@@ -84,6 +86,7 @@ def _gate(verdict: Verdict, judgement: Judgement) -> dict[str, Any]:
         "high": _finite(verdict.high),
         "status": verdict.status,
         "passed": judgement.lets_pass(verdict),
+        "uncertain": verdict.uncertain,
         "message": verdict.message,
         "origin": verdict.origin,
     }

@@ -20,6 +20,7 @@ _DECIMALS = {
     "tokens_per_second_quantized": 1,
     "size_ratio": 3,
     "coverage": 4,
+    "exercised": 4,
     "latency_ratio": 3,
 }
 """Digits after the point, by metric or family; 3 significant digits for whatever is not here."""

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from quantcli.gates import Judgement, Verdict
 from quantcli.reports.data import Report
+from quantcli.reports.rows import UNREACHED_TITLE, unreached_rows
 
 _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write."""
@@ -35,6 +36,10 @@ def _suite(report: Report) -> ET.Element:
     suite.extend([_case(verdict, judgement, comparison.task) for verdict in judgement.verdicts])
     if not judgement.verdicts:
         suite.append(_empty_case(comparison.task))
+    unreached = unreached_rows(comparison)
+    if unreached:
+        lines = [UNREACHED_TITLE, *(f"{name} ({count})" for name, count in unreached)]
+        ET.SubElement(suite, "system-out").text = _clean("\n".join(lines))
     return suite
 
 
@@ -42,18 +47,18 @@ def _case(verdict: Verdict, judgement: Judgement, task: str) -> ET.Element:
     case = _bare_case(verdict.condition, task)
     message = _clean(verdict.message)
     if not judgement.lets_pass(verdict):
-        failure = ET.SubElement(case, "failure", message=message, type=verdict.status)
+        failure = ET.SubElement(case, "failure", message=message, type=verdict.outcome)
         failure.text = _clean(
             f"limit: {verdict.operator} {verdict.limit!r}\nvalue: {verdict.value!r}"
         )
-    elif verdict.status == "undecided":
+    elif verdict.uncertain:
         ET.SubElement(case, "system-out").text = message
     return case
 
 
 def _empty_case(task: str) -> ET.Element:
     case = _bare_case("no gates", task)
-    ET.SubElement(case, "system-out").text = "no gates: nothing was asked of this comparison"
+    ET.SubElement(case, "system-out").text = "no gates were set"
     return case
 
 

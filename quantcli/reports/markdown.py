@@ -13,10 +13,13 @@ from quantcli.reports.rows import (
     GATE_COLUMNS,
     METRIC_COLUMNS,
     SIDE_COLUMNS,
+    UNREACHED_COLUMNS,
+    UNREACHED_TITLE,
     change_rows,
     gate_rows,
     metric_rows,
     side_rows,
+    unreached_rows,
 )
 
 MOST_TEXTS = 20
@@ -26,10 +29,10 @@ _SPECIAL = re.compile(r"([\\`*_~|<\[\]&$])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _NUMBERS = {"limit", "value", "95 % interval", "original", "quantized", "ratio", "baseline", "now"}
-_NUMBERS |= {"change"}
+_NUMBERS |= {"change", "count"}
 """Columns that are set flush right."""
 
-_CODE = {"gate", "metric", "of each", "limit"}
+_CODE = {"gate", "metric", "module", "limit"}
 """Columns that are set as code."""
 
 
@@ -43,6 +46,7 @@ def markdown(report: Report) -> str:
     parts += _section("Original and quantized", SIDE_COLUMNS, side_rows(comparison))
     parts += _section("Against the baseline", CHANGE_COLUMNS, change_rows(report))
     parts += _texts(comparison.generated)
+    parts += _section(UNREACHED_TITLE, UNREACHED_COLUMNS, unreached_rows(comparison))
     parts += _notices(comparison.notices)
     return "\n\n".join([*parts, _environment(comparison)]) + "\n"
 
@@ -61,7 +65,7 @@ def _code(text: str) -> str:
 
 def _verdict(judgement: Judgement) -> str:
     if not judgement.verdicts:
-        return "**No gates**: nothing was asked of this comparison."
+        return "**No gates** were set."
     word = "Passed" if judgement.passed else "Failed"
     note = ", reported only" if judgement.report_only and not judgement.passed else ""
     return f"**{word}**{note}: {judgement.summary}."
@@ -70,7 +74,8 @@ def _verdict(judgement: Judgement) -> str:
 def _subject(comparison: Comparison) -> str:
     samples = "1 sample" if comparison.samples == 1 else f"{comparison.samples} samples"
     synthetic = ", synthetic" if comparison.synthetic else ""
-    return f"Compared as {comparison.task} on {samples}{synthetic}."
+    lost = f"; {comparison.lost} of them gave NaN or infinite values" if comparison.lost else ""
+    return f"Compared as {comparison.task} on {samples}{synthetic}{lost}."
 
 
 def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quantcli.comparison import Comparison, Measurement
+from quantcli.comparison import Comparison, Measurement, group_names
 from quantcli.metrics import family, find_metric, metrics_of
 from quantcli.reports.data import Report
 from quantcli.reports.format import show, show_apart, show_change, show_interval
 
 GATE_COLUMNS = ("gate", "limit", "value", "95 % interval", "verdict")
 METRIC_COLUMNS = ("metric", "value", "95 % interval", "what it is")
-SIDE_COLUMNS = ("of each", "original", "quantized", "ratio")
+SIDE_COLUMNS = ("metric", "original", "quantized", "ratio")
 CHANGE_COLUMNS = ("metric", "baseline", "now", "change")
+UNREACHED_COLUMNS = ("module", "count")
+UNREACHED_TITLE = "Quantized modules that no sample reached"
 
 _RATIOS = {"bytes": "size_ratio", "latency": "latency_ratio", "perplexity": "perplexity_ratio"}
 """A metric of both sides -> their ratio."""
@@ -25,7 +27,7 @@ def gate_rows(report: Report) -> list[tuple[str, ...]]:
         value, limit = show_apart(verdict.metric, verdict.value, verdict.limit)
         interval = show_interval(verdict.metric, verdict.low, verdict.high)
         asked = f"{verdict.operator} {limit}"
-        rows.append((verdict.metric, asked, value, interval, verdict.status))
+        rows.append((verdict.metric, asked, value, interval, verdict.outcome))
     return rows
 
 
@@ -78,6 +80,12 @@ def change_rows(report: Report) -> list[tuple[str, ...]]:
         for name in _ordered(report.comparison)
         if name in changes and _better(name) != "neither"
     ]
+
+
+def unreached_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the quantized modules that no sample reached, and how many share a pattern."""
+    groups = group_names(comparison.unreached)
+    return [(pattern, str(count)) for pattern, count in groups.items()]
 
 
 def _ordered(comparison: Comparison) -> list[str]:

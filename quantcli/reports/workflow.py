@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from quantcli.gates import Judgement, Verdict
 from quantcli.reports.data import Report
+from quantcli.reports.rows import UNREACHED_TITLE, unreached_rows
 
 _TITLE = "quantcli compare"
 
 
 def annotate(report: Report) -> list[str]:
-    """Return an error for each gate that failed, a warning for each other that is undecided.
+    """Return the commands for a report.
 
-    A notice with the summary follows where all passed. Where failures are reported only, they are
-    warnings.
+    An error for each gate that failed (a warning if failures are only reported), a warning for each
+    that is uncertain and for modules that no sample reached, and a notice if all gates passed.
     """
     judgement = report.judgement
     lines = [line for verdict in judgement.verdicts for line in _of_gate(verdict, judgement)]
+    unreached = ", ".join(name for name, _ in unreached_rows(report.comparison))
+    if unreached:
+        lines.append(
+            _command("warning", f"{_TITLE}: not exercised", f"{UNREACHED_TITLE}: {unreached}")
+        )
     if judgement.passed:
         lines.append(_command("notice", _TITLE, judgement.summary))
     return lines
 
 
 def _of_gate(verdict: Verdict, judgement: Judgement) -> list[str]:
-    if verdict.status == "passed":
+    if verdict.status == "passed" and not verdict.uncertain:
         return []
     fails = not judgement.lets_pass(verdict) and not judgement.report_only
     level = "error" if fails else "warning"
-    title = f"{_TITLE}: {verdict.condition} {verdict.status}"
+    title = f"{_TITLE}: {verdict.condition} {verdict.outcome}"
     return [_command(level, title, verdict.message)]
 
 

@@ -105,6 +105,17 @@ def test_links_are_followed_and_circles_are_not(model, tmp_path):
 SHARD = {"s.safetensors": weights(a=(2,))}
 
 
+@pytest.mark.parametrize("target", ["itself.json", "nowhere"])
+def test_links_that_lead_nowhere_are_no_files(model, target):
+    (model / "itself.json").symlink_to(target)
+    checkpoint = open_checkpoint(str(model))
+    assert "itself.json" not in dict(checkpoint.side_files())
+    (model / "config.json").unlink()
+    (model / "config.json").symlink_to("config.json")
+    with pytest.raises(ModelError, match=r"no config\.json in"):
+        open_checkpoint(str(model))
+
+
 @pytest.mark.parametrize(
     ("files", "message", "hint"),
     [
@@ -118,6 +129,24 @@ SHARD = {"s.safetensors": weights(a=(2,))}
         pytest.param({"config.json": "{"}, "config.json of", None, id="config-not-json"),
         pytest.param({"config.json": "[]"}, "is not a JSON object", None, id="config-a-list"),
         pytest.param(CONFIG, "no weights in", "model.safetensors", id="no-weights"),
+        pytest.param(
+            {"config.json": '{"a": [{"b": "\\ud800"}]}'},
+            "is damaged: it holds text that is not Unicode",
+            None,
+            id="config-with-half-a-character",
+        ),
+        pytest.param(
+            {"config.json": '{"\\udfff": 1}'},
+            "is damaged: it holds text that is not Unicode",
+            None,
+            id="config-with-half-a-character-as-key",
+        ),
+        pytest.param(
+            {"config.json": '{"a": ' * 300 + "1" + "}" * 300},
+            "is nested too deeply to be read",
+            None,
+            id="config-nested-deeply",
+        ),
         pytest.param(
             {**CONFIG, "tf_model.h5": b"", "flax_model.msgpack": b""},
             "no weights in",
@@ -331,7 +360,8 @@ def test_shards_and_their_index_are_not_side_files(tmp_path):
     assert side_names(tmp_path) == ["tokenizer.json"]
 
 
-def test_modules_that_are_not_json(model):
-    write(model, {"modules.json": "{"})
+@pytest.mark.parametrize("modules", ["{", "[" * 100_000])
+def test_modules_that_are_not_json(model, modules):
+    write(model, {"modules.json": modules})
     with pytest.raises(ModelError, match=r"modules\.json .* is not valid JSON"):
         open_checkpoint(str(model)).side_files()

@@ -83,7 +83,11 @@ def test_a_narrow_terminal_leaves_out_no_number(compare, pair, monkeypatch):
 def test_generated_texts_are_shown(compare, gpt):
     ran = compare(*gpt, "--text", "The [bold]small[/bold] cat\nwent", samples=None)
     assert ran.code == 0
-    assert re.fullmatch(r"comparing: 2 of 2 samples, \d+ s\n", ran.err)
+    before, progress = ran.err.splitlines()
+    assert before == (
+        "comparing as causal-lm: 1 sample through both models, 1 continued for up to 32 tokens"
+    )
+    assert re.fullmatch(r"comparing: 2 of 2 samples, \d+ s", progress)
     assert "generated texts: " in ran.out
     assert "The [bold]small[/bold] cat went" in ran.out
     assert {"kl_mean", "perplexity_ratio", "perplexity", "tokens_per_second"} <= rows(
@@ -116,7 +120,6 @@ def test_json(compare, pair, gates):
 @pytest.mark.parametrize(
     ("gates", "code", "out"),
     [
-        pytest.param([], 0, "no gates\n", id="no gates"),
         pytest.param(["--min-cosine", "0.9"], 0, "1 gate: 1 passed\n", id="passed"),
         pytest.param(NEVER, 1, "2 gates: 2 failed\n", id="failed"),
     ],
@@ -125,6 +128,49 @@ def test_quiet_is_one_line(compare, pair, gates, code, out):
     ran = compare(*pair, *gates, "--quiet")
     assert (ran.code, ran.out) == (code, out)
     assert len(ran.told("error")) == len(ran.err.splitlines()) == (2 if code else 0)
+
+
+def test_quiet_without_gates_is_one_line_of_metrics(compare, pair):
+    ran = compare(*pair, "--quiet")
+    assert (ran.code, ran.err) == (0, "")
+    assert re.fullmatch(
+        r"cosine_text [\d.]+, cosine_text_min [\d.]+, spearman_text [\d.]+, size_ratio 0\.306\n",
+        ran.out,
+    )
+
+
+def test_a_long_comparison_says_so(compare, gpt, monkeypatch):
+    monkeypatch.setattr("quantcli.cli.compare.LONG", 0.0)
+    told = compare(*gpt).err.splitlines()
+    assert re.fullmatch(
+        r"about \d+ s to go; fewer --samples or --max-tokens, or --no-generate, take less", told[1]
+    )
+    assert "to go" not in compare(*gpt, "--quiet").err
+
+
+def test_no_sample_is_continued_without_generate(compare, gpt):
+    ran = compare(*gpt, "--no-generate", "--json")
+    found = ran.json()
+    assert found["generated"] == []
+    assert "kl_mean" in found["metrics"]
+    assert not [name for name in found["metrics"] if name.startswith(("generation", "tokens_per"))]
+    assert "continued" not in ran.err
+
+
+def test_swapped_models_are_refused(compare, pair):
+    original, frozen = pair
+    ran = compare(frozen, original)
+    assert ran.code == 2
+    assert ran.told("error") == [
+        f"{frozen} is a frozen directory, and {original} is not: the original model comes first"
+    ]
+    assert ran.told("hint") == [f"quantcli compare {original} {frozen}"]
+
+
+def test_a_gate_on_what_the_samples_reach(compare, pair):
+    ran = compare(*pair, "--min-exercised", "1")
+    assert ran.code == 0
+    assert rows(ran.out)["exercised >= 1"] == ["1", "passed"]
 
 
 def test_the_libraries_say_nothing(gpt, tmp_path):
@@ -159,7 +205,7 @@ def test_every_gate_that_fails_is_named(compare, pair):
     assert ran.code == 1
     said = [line.partition(" is ")[0] for line in ran.told("error")]
     assert said == [f"gate failed: {name}" for name in ("size_ratio", "coverage", "cosine_text")]
-    assert ran.told("error")[0].endswith(", and must be <= 0.1 (--max-size-ratio)")
+    assert ran.told("error")[0].endswith(", but must be <= 0.1 (--max-size-ratio)")
 
 
 def test_report_only_never_fails(compare, pair):
@@ -168,17 +214,28 @@ def test_report_only_never_fails(compare, pair):
     assert ran.json()["passed"] is False
 
 
-def test_an_undecided_gate_fails_where_it_is_strict(compare, pair):
-    low, high = compare(*pair, "--json").json()["intervals"]["cosine_text"]
-    gate = ["--gate", f"cosine_text>={(low + high) / 2!r}"]
+def test_an_uncertain_gate_fails_where_it_is_strict(compare, pair):
+    found = compare(*pair, "--json").json()
+    low, _ = found["intervals"]["cosine_text"]
+    gate = ["--gate", f"cosine_text>={(low + found['metrics']['cosine_text']) / 2!r}"]
     ran = compare(*pair, *gate)
     assert (ran.code, ran.told("error")) == (0, [])
-    assert ran.out.endswith("\n1 gate: 1 undecided\n")
+    assert ran.out.endswith("\n1 gate: 1 passed (1 uncertain)\n")
     ran = compare(*pair, *gate, "--strict", "--json")
     assert ran.code == 1
-    assert "is undecided, as its 95 % interval is" in ran.told("error")[0]
-    assert [gate["status"] for gate in ran.json()["gates"]] == ["undecided"]
+    assert "uncertain: its 95 % interval is" in ran.told("error")[0]
+    assert [gate["uncertain"] for gate in ran.json()["gates"]] == [True]
     assert compare(*pair, *gate, "--strict", "--report-only").code == 0
+
+
+def test_a_gate_that_the_value_violates_fails_whatever_its_interval(compare, pair):
+    found = compare(*pair, "--json").json()
+    _, high = found["intervals"]["cosine_text"]
+    gate = f"cosine_text>={(high + found['metrics']['cosine_text']) / 2!r}"
+    ran = compare(*pair, "--gate", gate, "--json")
+    assert ran.code == 1
+    assert [gate["status"] for gate in ran.json()["gates"]] == ["failed"]
+    assert [gate["uncertain"] for gate in ran.json()["gates"]] == [False]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +250,7 @@ def test_an_output_that_is_not_finite(compare, tiny_model, tmp_path, kind, tenso
     copy = broken(folder, tmp_path / "broken", tensor)
     ran = compare(folder, copy, "--max-size-ratio", "1", "--json", "--junit", "report.xml")
     assert ran.code == 1
-    message = f"the output {output} held NaN or infinite values in 3 of 3 samples"
+    message = f"the output {output} has NaN or infinite values in 3 of 3 samples"
     assert ran.told("error") == [f"gate failed: {message}"]
     found = ran.json()
     assert found["nonfinite"] == {output: 3}
@@ -264,7 +321,7 @@ def test_in_github_actions(compare, pair, tmp_path, monkeypatch):
 
 def test_a_sample_that_is_cut_is_told(compare, gpt):
     ran = compare(*gpt, "--text", "the cat " * 500, "--max-tokens", "1", samples=None)
-    assert ran.told("warning") == ["longer than the model takes, and cut: --text 1"]
+    assert ran.told("warning") == ["too long for the model and truncated: --text 1"]
     assert ran.code == 0
 
 

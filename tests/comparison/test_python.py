@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 import quantcli
 from quantcli.gates import save_baseline
 from quantcli.recipe import Recipe
+from quantcli.recipe.tables import Compare
 from quantcli.reports import to_json
 
 FEW = {"samples": 3, "max_tokens": 4}
@@ -40,7 +42,7 @@ def test_baselines_and_regressions(pair, tmp_path):
     assert path.stat().st_size < 8000
     gates = {"baseline": path, "max_regression": ["cosine_text=1%", "size_ratio=0"]}
     assert quantcli.compare(*pair, samples=FEW, gates=gates).passed
-    with pytest.raises(quantcli.UsageError, match="was made with other samples"):
+    with pytest.raises(quantcli.UsageError, match="was made with different samples"):
         quantcli.compare(*pair, samples={**FEW, "seed": 3}, gates=gates)
 
 
@@ -68,3 +70,65 @@ def test_an_output_that_does_not_exist(pair):
         quantcli.compare(
             *pair, samples={**FEW, "task": "outputs"}, gates={"gate": ["cosine_nothing>=0.5"]}
         )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        pytest.param(
+            {"gates": {"max_kll": 1.0}},
+            "gates: unknown key: max_kll",
+            "did you mean max_kl?",
+            id="unknown gate",
+        ),
+        pytest.param(
+            {"samples": {"txt": ["a"]}},
+            "samples: unknown key: txt",
+            "did you mean text?",
+            id="unknown key",
+        ),
+        pytest.param(
+            {"samples": {"text": "Hello"}},
+            "samples: text: must be a list, not text",
+            None,
+            id="text without a list",
+        ),
+        pytest.param(
+            {"samples": {"task": "nope"}}, "samples: task: unknown task: nope", ..., id="task"
+        ),
+        pytest.param(
+            {"samples": {"max_tokens": -5}},
+            "samples: max_tokens: -5 is not 1 or more",
+            None,
+            id="negative",
+        ),
+        pytest.param(
+            {"gates": {"min_top1": "high"}},
+            "gates: min_top1: must be a number, not text",
+            None,
+            id="no number",
+        ),
+        pytest.param(
+            {"gates": {"gate": "kl_mean<=1"}},
+            "gates: gate: must be a list, not text",
+            None,
+            id="gate without a list",
+        ),
+        pytest.param(
+            {"gates": ["kl_mean<=1"]}, "gates must be a dict, not a list", None, id="list"
+        ),
+    ],
+)
+def test_samples_and_gates_are_checked_as_in_a_recipe(arguments, message, hint):
+    with pytest.raises(quantcli.UsageError) as caught:
+        quantcli.compare("no/model", "no/other", **arguments)
+    assert caught.value.message == message
+    assert hint is ... or caught.value.hint == hint
+
+
+def test_paths_may_be_path_objects():
+    values = {"data": Path("a.jsonl"), "image": [Path("b.png"), "c.png"], "task": None}
+    assert Compare.check(values, origin="samples") == {
+        "data": "a.jsonl",
+        "image": ("b.png", "c.png"),
+    }

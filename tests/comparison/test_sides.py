@@ -68,8 +68,8 @@ def test_the_first_model_is_gone_before_the_second_is_loaded(tiny_model, monkeyp
 @pytest.mark.parametrize(
     ("kind", "other", "message"),
     [
-        pytest.param("bert", "vit", "are of different architecture: BertModel and ViT", id="class"),
-        pytest.param("llama-tied", "llama-untied", "but of different size", id="size"),
+        pytest.param("bert", "vit", "have different architectures: BertModel and ViT", id="class"),
+        pytest.param("llama-tied", "llama-untied", "have different sizes", id="size"),
     ],
 )
 def test_models_that_do_not_belong_together(kind, other, message, tiny_model):

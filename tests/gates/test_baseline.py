@@ -70,7 +70,7 @@ def test_a_baseline_of_the_same(path):
         pytest.param(
             {"task": "causal-lm"}, "another task: text-embedding, not causal-lm", id="task"
         ),
-        pytest.param({"sample_hash": "a"}, "other samples", id="samples"),
+        pytest.param({"sample_hash": "a"}, "different samples", id="samples"),
     ],
 )
 def test_a_baseline_of_something_else(path, changes, message):
@@ -91,7 +91,7 @@ def test_a_baseline_of_something_else(path, changes, message):
         pytest.param(b"[]", "{} is not a baseline", id="list"),
         pytest.param(b'{"passed": true}', "{} is not a baseline", id="report"),
         pytest.param(b'{"format_version": "1"}', "{} is not a baseline", id="version-text"),
-        pytest.param(b'{"format_version": 2}', "{} is a baseline of a newer quantcli", id="newer"),
+        pytest.param(b'{"format_version": 2}', "{} was written by a newer quantcli", id="newer"),
         pytest.param(b'{"format_version": 1}', "the baseline {} is damaged", id="nothing-in-it"),
     ],
 )

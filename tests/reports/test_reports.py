@@ -35,7 +35,7 @@ METRICS = {
     "latency_quantized_p95": 18.0,
     "latency_ratio": 1.5,
 }
-GATES = ("kl_mean<=0.02", "kl_mean<=0.012", "top1_agreement>=0.999", "size_ratio<=0.4119")
+GATES = ("kl_mean<=0.02", "kl_mean<=0.013", "top1_agreement>=0.999", "size_ratio<=0.4119")
 TEXTS = (
     Generated(prompt="a|b", original="x `y`\nz", quantized="*x*"),
     Generated(prompt="c", original="d", quantized="d"),
@@ -63,7 +63,7 @@ def whole(tmp_path, monkeypatch):
         nonfinite={"logits": 2},
     )
     gates = [parse_gate(gate) for gate in GATES]
-    regressions = [parse_regression("kl_mean=10%")]
+    regressions = [parse_regression("kl_mean=30%")]
     return Report(found, judge(found, gates, baseline=baseline, regressions=regressions), baseline)
 
 
@@ -72,7 +72,7 @@ RATIO = "| `perplexity_ratio` | 1.01000 ± 0.00200 | 1.00900 to 1.01600 | {} |".
 )
 WHOLE = rf"""# name-int8 against org/name
 
-**Failed**: 6 gates: 2 passed, 2 undecided, 2 failed.
+**Failed**: 6 gates: 4 passed (2 uncertain), 2 failed.
 
 Compared as seq2seq-lm on 100 samples.
 
@@ -81,10 +81,10 @@ Compared as seq2seq-lm on 100 samples.
 | gate | limit | value | 95 % interval | verdict |
 | --- | ---: | ---: | ---: | --- |
 | `kl_mean` | `<= 0.02` | 0.0123 | 0.0101 to 0.0145 | passed |
-| `kl_mean` | `<= 0.012` | 0.0123 | 0.0101 to 0.0145 | undecided |
+| `kl_mean` | `<= 0.013` | 0.0123 | 0.0101 to 0.0145 | uncertain |
 | `top1_agreement` | `>= 0.999` | 0.9850 | 0.9700 to 0.9950 | failed |
 | `size_ratio` | `<= 0.4119` | 0.4119 |  | passed |
-| `kl_mean` | `<= 0.011` | 0.0123 | 0.0101 to 0.0145 | undecided |
+| `kl_mean` | `<= 0.0130` | 0.0123 | 0.0101 to 0.0145 | uncertain |
 | `nonfinite_logits` | `<= 0` | 2 |  | failed |
 
 ## Metrics
@@ -92,8 +92,8 @@ Compared as seq2seq-lm on 100 samples.
 | metric | value | 95 % interval | what it is |
 | --- | ---: | ---: | --- |
 | `kl_mean` | 0.0123 | 0.0101 to 0.0145 | KL(original \|\| quantized), mean, nat |
-| `kl_max` | 0.500 |  | KL(original \|\| quantized), greatest, nat |
-| `top1_agreement` | 0.9850 | 0.9700 to 0.9950 | how often both sides choose the same |
+| `kl_max` | 0.500 |  | KL(original \|\| quantized), maximum, nat |
+| `top1_agreement` | 0.9850 | 0.9700 to 0.9950 | how often both models have the same top choice |
 {RATIO}
 | `tokens_per_second_original` | 101.2 |  | tokens generated a second, original |
 | `size_ratio` | 0.412 |  | bytes, quantized over original |
@@ -101,7 +101,7 @@ Compared as seq2seq-lm on 100 samples.
 
 ## Original and quantized
 
-| of each | original | quantized | ratio |
+| metric | original | quantized | ratio |
 | --- | ---: | ---: | ---: |
 | `perplexity` | 12.346 ± 0.410 | 12.500 ± 0.420 | 1.01000 |
 | `bytes` | 307.845 MB | 126.800 MB | 0.412 |
@@ -136,7 +136,7 @@ def test_markdown(whole):
 
 NOTHING = """# name-int8 against org/name
 
-**No gates**: nothing was asked of this comparison.
+**No gates** were set.
 
 Compared as text-embedding on 1 sample, synthetic.
 
@@ -144,8 +144,8 @@ Compared as text-embedding on 1 sample, synthetic.
 
 | metric | value | 95 % interval | what it is |
 | --- | ---: | ---: | --- |
-| `cosine_text` | 1.000000 |  | cosine of the outputs, mean over samples |
-| `cosine_text_min` | NaN |  | least cosine of a sample's output |
+| `cosine_text` | 1.000000 |  | mean cosine over samples |
+| `cosine_text_min` | NaN |  | minimum cosine over samples |
 
 quantcli 0.1.0, torch 2.13.0, samples 0123456789ab, seed 0, 12.3 s
 """
@@ -167,11 +167,13 @@ def test_markdown_of_a_comparison_without_gates():
             "**Failed**, reported only: 1 gate: 1 failed.",
             id="report-only",
         ),
-        pytest.param("kl_mean<=0.012", {}, "**Passed**: 1 gate: 1 undecided.", id="undecided"),
         pytest.param(
-            "kl_mean<=0.012",
+            "kl_mean<=0.013", {}, "**Passed**: 1 gate: 1 passed (1 uncertain).", id="uncertain"
+        ),
+        pytest.param(
+            "kl_mean<=0.013",
             {"strict": True},
-            "**Failed**: 1 gate: 1 undecided (strict: undecided fails).",
+            "**Failed**: 1 gate: 1 failed (1 uncertain).",
             id="strict",
         ),
     ],
@@ -246,14 +248,15 @@ def test_json(whole):
     assert found["gates"][1] == {
         "metric": "kl_mean",
         "operator": "<=",
-        "limit": 0.012,
+        "limit": 0.013,
         "value": 0.0123,
         "low": 0.0101,
         "high": 0.0145,
-        "status": "undecided",
+        "status": "passed",
         "passed": True,
-        "message": "kl_mean is 0.0123: <= 0.012 is undecided,"
-        " as its 95 % interval is 0.0101 to 0.0145 (--gate)",
+        "uncertain": True,
+        "message": "kl_mean is 0.0123, which is <= 0.013, but uncertain:"
+        " its 95 % interval is 0.0101 to 0.0145 (--gate)",
         "origin": "--gate",
     }
     assert [gate["passed"] for gate in found["gates"]] == [True, True, False, True, True, False]
@@ -301,7 +304,7 @@ def test_json_of_values_that_are_not_finite():
 )
 def test_json_is_honest(strict, report_only, passed):
     made = report(
-        METRICS, "kl_mean<=0.012", task="causal-lm", strict=strict, report_only=report_only
+        METRICS, "kl_mean<=0.013", task="causal-lm", strict=strict, report_only=report_only
     )
     found = to_json(made)
     assert (found["passed"], found["gates"][0]["passed"]) == (passed, passed)
@@ -327,25 +330,25 @@ def test_junit(whole):
     }
     assert [(case.get("name"), [part.tag for part in case]) for case in suite] == [
         ("kl_mean <= 0.02", []),
-        ("kl_mean <= 0.012", ["system-out"]),
+        ("kl_mean <= 0.013", ["system-out"]),
         ("top1_agreement >= 0.999", ["failure"]),
         ("size_ratio <= 0.4119", []),
-        ("kl_mean <= 0.011", ["system-out"]),
+        ("kl_mean <= 0.013", ["system-out"]),
         ("nonfinite_logits <= 0", ["failure"]),
     ]
     failure = suite.find("testcase/failure")
     assert failure.attrib == {
-        "message": "top1_agreement is 0.985, and must be >= 0.999 (--gate)",
+        "message": "top1_agreement is 0.985, but must be >= 0.999 (--gate)",
         "type": "failed",
     }
     assert failure.text == "limit: >= 0.999\nvalue: 0.985"
-    assert suite[1][0].text.startswith("kl_mean is 0.0123: <= 0.012 is undecided")
+    assert suite[1][0].text.startswith("kl_mean is 0.0123, which is <= 0.013, but uncertain")
 
 
 def test_junit_of_a_strict_run():
-    suite = suite_of(report(METRICS, "kl_mean<=0.012", task="causal-lm", strict=True))
+    suite = suite_of(report(METRICS, "kl_mean<=0.013", task="causal-lm", strict=True))
     assert suite.get("failures") == "1"
-    assert suite.find("testcase/failure").get("type") == "undecided"
+    assert suite.find("testcase/failure").get("type") == "uncertain"
 
 
 def test_junit_without_gates():
@@ -362,11 +365,11 @@ def test_junit_holds_no_character_that_xml_does_not():
 
 
 KL_MAX_FAILED = (
-    "title=quantcli compare%3A kl_max <= 0.1 failed::kl_max is 0.5, and must be <= 0.1 (--gate)"
+    "title=quantcli compare%3A kl_max <= 0.1 failed::kl_max is 0.5, but must be <= 0.1 (--gate)"
 )
-KL_MEAN_UNDECIDED = (
-    "title=quantcli compare%3A kl_mean <= 0.012 undecided::kl_mean is 0.0123:"
-    " <= 0.012 is undecided, as its 95 %25 interval is 0.0101 to 0.0145 (--gate)"
+KL_MEAN_UNCERTAIN = (
+    "title=quantcli compare%3A kl_mean <= 0.013 uncertain::kl_mean is 0.0123,"
+    " which is <= 0.013, but uncertain: its 95 %25 interval is 0.0101 to 0.0145 (--gate)"
 )
 
 
@@ -395,20 +398,20 @@ KL_MEAN_UNDECIDED = (
         ),
         *(
             pytest.param(
-                ["kl_mean<=0.012"],
+                ["kl_mean<=0.013"],
                 options,
                 [
-                    f"::{level} {KL_MEAN_UNDECIDED}",
+                    f"::{level} {KL_MEAN_UNCERTAIN}",
                     *rest,
                 ],
                 id=name,
             )
             for name, options, level, rest in (
                 (
-                    "undecided",
+                    "uncertain",
                     {},
                     "warning",
-                    ["::notice title=quantcli compare::1 gate: 1 undecided"],
+                    ["::notice title=quantcli compare::1 gate: 1 passed (1 uncertain)"],
                 ),
                 ("strict", {"strict": True}, "error", []),
             )
@@ -423,5 +426,5 @@ def test_annotations_are_one_line_each():
     (line,) = annotate(report({}, nonfinite={"a:b,c%\r\n": 1}))
     assert line == (
         "::error title=quantcli compare%3A nonfinite_a%3Ab%2Cc%25%0D%0A <= 0 failed"
-        "::the output a:b,c%25%0D%0A held NaN or infinite values in 1 of 100 samples"
+        "::the output a:b,c%25%0D%0A has NaN or infinite values in 1 of 100 samples"
     )

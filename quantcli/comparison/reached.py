@@ -1,0 +1,102 @@
+"""Which quantized modules the forward passes reach: nothing is known of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from optimum.quanto import QModuleMixin
+from optimum.quanto.tensor.qtensor import QTensor
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    import torch
+
+_COMPUTES = {
+    "addmm",
+    "baddbmm",
+    "bmm",
+    "conv2d",
+    "einsum",
+    "linear",
+    "matmul",
+    "mm",
+    "multi_head_attention_forward",
+}
+"""Functions of torch that compute with a weight; others only look at its shape or dtype."""
+
+
+class Reached:
+    """Notes each quantized module of a model when it first runs.
+
+    A hook on each module sees that, and is gone after the first time. Within `watch` a weight also
+    counts if a function of torch takes it past its module, as `nn.MultiheadAttention` does.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._modules = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, QModuleMixin) and isinstance(module.weight, QTensor)
+        }
+        self._unreached = dict.fromkeys(self._modules)
+        self._handles: dict[str, Any] = {
+            name: module.register_forward_pre_hook(self._hook(name))
+            for name, module in self._modules.items()
+        }
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """The names of the quantized modules that have not run."""
+        return tuple(self._unreached)
+
+    @property
+    def share(self) -> float | None:
+        """The share of the quantized weights that ran, 0 to 1, or None if none is quantized."""
+        sizes: dict[str, int] = {
+            name: module.weight.numel() for name, module in self._modules.items()
+        }
+        if not sizes:
+            return None
+        missed: int = sum(sizes[name] for name in self._unreached)
+        return 1.0 - missed / sum(sizes.values())
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Also note weights that are used without their module. Slow: not for timed passes."""
+        names = {id(module.weight): name for name, module in self._modules.items()}
+        with _Watch(names, self._note):
+            yield
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def note(*_: object) -> None:
+            self._note(name)
+
+        return note
+
+    def _note(self, name: str) -> None:
+        self._unreached.pop(name, None)
+        handle = self._handles.pop(name, None)
+        if handle is not None:
+            handle.remove()
+
+
+class _Watch(TorchFunctionMode):
+    """Calls `note` with the name of each weight that a computing function takes."""
+
+    def __init__(self, names: dict[int, str], note: Callable[[str], None]) -> None:
+        super().__init__()
+        self._names = names
+        self._note = note
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        del types
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in _COMPUTES:
+            for value in (*args, *given.values()):
+                if isinstance(value, QTensor) and id(value) in self._names:
+                    self._note(self._names[id(value)])
+        return func(*args, **given)
