@@ -5,8 +5,8 @@
     model = quantcli.load("dir")
     report = quantcli.compare("org/name", "dir")
 
-Nothing heavy is imported until it is used. Importing this package is also what lets transformers
-load frozen directories.
+Nothing heavy is imported until it is used. transformers loads frozen directories wherever this
+package is installed: torch imports it, by its entry point.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from quantcli.recipe import Recipe
     from quantcli.reports import Report
 
+    __version__: str
+
 __all__ = [
     "Footprint",
     "Frozen",
@@ -41,6 +43,7 @@ __all__ = [
     "Report",
     "UsageError",
     "VerificationError",
+    "__version__",
     "compare",
     "load",
     "plan",
@@ -64,6 +67,10 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("quantcli")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

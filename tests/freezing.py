@@ -85,8 +85,9 @@ def section(
 ) -> dict[str, Any]:
     """Describe a frozen model as `config.json` does."""
     return {
-        "quant_method": "quantcli",
-        "version": 1,
+        "quant_method": None,
+        "requires": "quantcli",
+        "version": 2,
         "weights": weights,
         "modules": {
             name: {"weights": module.weight_qtype.name, "group_size": module.weight_group_size}

@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     ["errors"],
-    ["dtypes", "process"],
+    ["dtypes", "formats", "process"],
     ["metrics"],
     ["recipe", "checkpoint", "blockwise", "qmodules", "samples"],
     ["skeleton"],

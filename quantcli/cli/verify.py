@@ -25,19 +25,25 @@ def verify(
 ) -> None:
     """Check the files of a frozen directory against its checksums.
 
-    Every file must have the sha256 that the manifest holds. Exits with 1 where a file is missing
-    or is not what was written.
+    Exits with 1 if a file is missing or has changed, or if weights or code were added. Other files
+    that were added are listed, and are no error.
     """
-    from quantcli.frozen.manifest import read_manifest
-    from quantcli.frozen.verify import verify as check
+    from quantcli.frozen.verify import check
 
-    problems = check(directory)
-    files = len(read_manifest(directory)["files"])
+    found = check(directory)
     if as_json:
-        print_json({"directory": str(directory), "files": files, "problems": problems})
-    elif not problems:
-        say(f"{directory}: {files} files are what was written")
-    if problems:
-        raise VerificationError(
-            f"{directory}: {'; '.join(problems[:5])}", hint="quantize the original again"
+        print_json(
+            {
+                "directory": str(directory),
+                "files": found.files,
+                "problems": list(found.problems),
+                "added": list(found.added),
+            }
         )
+    else:
+        if not found.problems:
+            say(f"{directory}: all {found.files} files match the manifest")
+        if found.added:
+            say(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
+    if found.problems:
+        raise VerificationError(f"{directory}: {found.listed}", hint=found.hint)

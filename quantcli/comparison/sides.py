@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.checkpoint import Checkpoint, open_checkpoint
 from quantcli.comparison.data import SideSummary
 from quantcli.errors import ModelError, UsageError
+from quantcli.formats import SECTION, is_ours
 from quantcli.frozen.manifest import is_frozen, read_manifest
 from quantcli.frozen.verify import verify
 
@@ -89,8 +90,7 @@ def open_side(
     if is_frozen(model):
         return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
     checkpoint = open_checkpoint(model, revision=revision, progress=progress)
-    section = checkpoint.config.get("quantization_config")
-    if isinstance(section, dict) and section.get("quant_method") == "quantcli":
+    if is_ours(checkpoint.config.get(SECTION)):
         folder = checkpoint.fetch_all()
         return _frozen_side(
             checkpoint.model, checkpoint.revision, folder, trust_remote_code=trust_remote_code

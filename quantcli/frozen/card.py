@@ -18,7 +18,7 @@ tags:
 
 # {title}, {weights}
 
-`{name}`{revision} ({architecture}), its weights {done} {weights} by quantcli{quanto}.
+`{name}`{revision} (`{architecture}`), with its weights {done} {weights} by quantcli{quanto}.
 
 | | dtype | bytes | of the original |
 | --- | --- | ---: | ---: |
@@ -35,8 +35,10 @@ import quantcli
 model = quantcli.load("path/to/this/directory")
 ```
 
-or, once `quantcli` is imported, with transformers:
-`{architecture}.from_pretrained("path/to/this/directory")`.
+or, with transformers: `{architecture}.from_pretrained("path/to/this/directory")`.
+
+Both need quantcli to be installed. If it is not, transformers stops with an error about a missing
+`quant_method`.
 """
 
 QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from quantcli.formats import MARK, SECTION, SECTION_VERSION
 from quantcli.planning import Plan, TensorPlan
 from quantcli.planning.layout import default_group_size
-
-QUANT_METHOD = "quantcli"
-CONFIG_VERSION = 1
 
 DROPPED = ("torch_dtype", "transformers_weights")
 """Keys that are not true of the frozen directory: another name of the dtype, and of the weights."""
@@ -28,8 +26,8 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     if {*plan.untied} - extra and not any(tensor.action == "alias" for tensor in plan.tensors):
         frozen["tie_word_embeddings"] = False
     section = {
-        "quant_method": QUANT_METHOD,
-        "version": CONFIG_VERSION,
+        **MARK,
+        "version": SECTION_VERSION,
         "weights": plan.weights,
         "architecture": plan.architecture,
         "modules": {
@@ -42,11 +40,21 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     }
     if any(tensor.extra_for for tensor in plan.tensors):
         section["extra"] = _extra(plan)
-    for name, part in frozen.items():
+    return with_section(frozen, section)
+
+
+def with_section(config: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that says how the model is quantized, and each of its parts too.
+
+    A part also takes the dtype of the whole.
+    """
+    said = dict(config)
+    own = {"dtype": config["dtype"], SECTION: section}
+    for name, part in config.items():
         # one tower of two is loaded by its own config alone
         if name.endswith("_config") and isinstance(part, dict) and "model_type" in part:
-            frozen[name] = part | {"dtype": plan.dtype, "quantization_config": section}
-    return frozen | {"quantization_config": section}
+            said[name] = part | own
+    return said | {SECTION: section}
 
 
 def _extra(plan: Plan) -> dict[str, Any]:

@@ -5,18 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from quantcli.errors import ModelError
+from quantcli.formats import MANIFEST, SECTION, is_ours
 
-MANIFEST = "quantcli.json"
 FORMAT_VERSION = 1
 
 
 def is_frozen(folder: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is a frozen directory."""
-    return (Path(folder) / MANIFEST).is_file()
+    """Tell whether a folder is a frozen directory: by its manifest, else by its config.
+
+    One without a manifest can be loaded, but nothing else.
+    """
+    return (Path(folder) / MANIFEST).is_file() or _has_section(Path(folder))
+
+
+def _has_section(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and is_ours(config.get(SECTION))
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -28,20 +42,31 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelError(
-            f"{folder} is not a frozen directory: it has no {MANIFEST}",
-            hint="make one with quantcli quantize",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
+        raise _no_manifest(folder) from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot read {path}: {reason}") from error
     if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
         raise ModelError(
-            f"{path} is of a format that this version does not read",
+            f"this version of quantcli cannot read the format of {path}",
             hint="upgrade quantcli, or quantize the original again",
         )
     if not _is_whole(manifest):
         raise ModelError(f"{path} is damaged", hint="quantize the original again")
     return manifest
+
+
+def _no_manifest(folder: str | os.PathLike[str]) -> ModelError:
+    if _has_section(Path(folder)):
+        return ModelError(
+            f"{folder} is a frozen directory without {MANIFEST}, "
+            "which holds its sizes and checksums",
+            hint=f"copy {MANIFEST} too, or quantize the original again",
+        )
+    return ModelError(
+        f"{folder} is not a frozen directory: it has no {MANIFEST}",
+        hint="make one: quantcli quantize MODEL -o DIR",
+    )
 
 
 def _is_whole(manifest: dict[str, Any]) -> bool:
@@ -73,8 +98,41 @@ def files_below(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in names.items() if name != MANIFEST}
 
 
+def file_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what the manifest holds of the files: the size and the checksum of each."""
+    files = files_below(folder).items()
+    return {name: file_record(path) for name, path in files if not name.startswith(".")}
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Return what the manifest holds of one file."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON, whole or not at all."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all: on the disk before it has its name."""
+    with _whole(path) as file:
+        file.write(text.encode())
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, and wait until it is on the disk."""
+    with source.open("rb") as read, target.open("wb") as file:
+        shutil.copyfileobj(read, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)

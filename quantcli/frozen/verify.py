@@ -3,32 +3,90 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from quantcli.frozen.manifest import files_below, read_manifest, sha256
 
+WEIGHTS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".pkl", ".pt", ".pth", ".safetensors")
+"""Suffixes of files that may hold weights."""
+
+SHOWN = 5
+"""How many problems an error names; JSON holds them all."""
+
+_ADDED = " was added"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a check found: how many files the manifest lists, what is wrong, what was added."""
+
+    files: int
+    problems: tuple[str, ...]
+    added: tuple[str, ...]
+
+    @property
+    def listed(self) -> str:
+        """The problems, but only the first few of many."""
+        more = len(self.problems) - SHOWN
+        named = "; ".join(self.problems[:SHOWN])
+        return f"{named}; and {more} more" if more > 0 else named
+
+    @property
+    def hint(self) -> str:
+        """The way out of the problems."""
+        if all(problem.endswith(_ADDED) for problem in self.problems):
+            return "delete the added files"
+        return "quantize the original again"
+
 
 def verify(folder: str | os.PathLike[str]) -> list[str]:
-    """Compare every file with the sha256 that the manifest holds, and list what is wrong.
+    """Compare every file with the manifest, and list what is wrong.
 
-    Files that the manifest does not know are no fault unless they are weights.
     Raises `ModelError` where the folder is not a frozen directory.
     """
-    recorded = read_manifest(folder)["files"]
+    return list(check(folder).problems)
+
+
+def check(folder: str | os.PathLike[str]) -> Verification:
+    """Compare every file with the sha256 in the manifest.
+
+    A file that was added is a problem where a loader would take it for weights or code.
+    Raises `ModelError` where the folder is not a frozen directory.
+    """
+    recorded: Mapping[str, Any] = read_manifest(folder)["files"]
     present = files_below(Path(folder))
+    added = [name for name in present if name not in recorded]
     problems = [f"{name} is missing" for name in recorded if name not in present]
+    problems += [f"{name}{_ADDED}" for name in added if _is_harmful(name)]
     for name, path in present.items():
         if name in recorded:
             problems += _compare(name, path, recorded[name])
-        elif name.endswith(".safetensors"):
-            problems.append(f"{name} is not in the manifest")
-    return sorted(problems)
+    return Verification(
+        files=len(recorded),
+        problems=tuple(sorted(problems)),
+        added=tuple(name for name in added if not _is_harmful(name) and not _is_hidden(name)),
+    )
 
 
-def _compare(name: str, path: Path, recorded: dict[str, object]) -> list[str]:
-    size = path.stat().st_size
-    if size != recorded["bytes"]:
-        return [f"{name} has {size} bytes and must have {recorded['bytes']}"]
-    if sha256(path) != recorded["sha256"]:
-        return [f"{name} is not what was written: its sha256 differs"]
+def _is_harmful(name: str) -> bool:
+    """Tell whether a loader would take a file for weights, code or an adapter of the weights."""
+    return name.endswith((*WEIGHTS, ".py")) or name == "adapter_config.json"
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(name).parts)
+
+
+def _compare(name: str, path: Path, recorded: Mapping[str, Any]) -> list[str]:
+    try:
+        size = path.stat().st_size
+        if size != recorded["bytes"]:
+            return [f"{name} has changed ({size:,} bytes instead of {recorded['bytes']:,})"]
+        if sha256(path) != recorded["sha256"]:
+            return [f"{name} has changed (checksum mismatch)"]
+    except OSError as error:
+        return [f"{name} cannot be read ({error.strerror})"]
     return []

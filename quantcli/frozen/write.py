@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.formats import MANIFEST
 from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
-from quantcli.frozen.manifest import FORMAT_VERSION, MANIFEST, files_below, sha256, write_json
+from quantcli.frozen.manifest import (
+    FORMAT_VERSION,
+    copy_file,
+    file_records,
+    write_json,
+    write_text,
+)
 from quantcli.planning import Plan
 
 if TYPE_CHECKING:
@@ -27,13 +33,13 @@ def write_metadata(
     for name, path in _side_files(checkpoint):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        copy_file(path, target)
     write_json(folder / "config.json", frozen_config(checkpoint.config, plan))
     if len(plan.shards) > 1:
         write_json(folder / "model.safetensors.index.json", shard_index(plan))
     if plain_quanto_loads(plan):
         write_json(folder / "quanto_qmap.json", quanto_map(plan))
-    (folder / "README.md").write_text(model_card(plan), encoding="utf-8")
+    write_text(folder / "README.md", model_card(plan))
     write_json(folder / MANIFEST, manifest(folder, plan, mended))
 
 
@@ -70,8 +76,6 @@ def shard_index(plan: Plan) -> dict[str, Any]:
 
 def manifest(folder: Path, plan: Plan, mended: Mapping[str, int]) -> dict[str, Any]:
     """Return the manifest of a directory that is otherwise complete."""
-    files = files_below(folder)
-    hidden = [name for name in files if name.startswith(".")]
     return {
         "format_version": FORMAT_VERSION,
         "source": {"model": plan.model, "revision": plan.revision},
@@ -79,18 +83,17 @@ def manifest(folder: Path, plan: Plan, mended: Mapping[str, int]) -> dict[str, A
         "architecture": plan.architecture,
         "dtype": plan.dtype,
         "weights": plan.weights,
-        "versions": {
-            **{package: version(package) for package in PACKAGES},
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         "footprint": footprint(plan),
         "tensors": [_tensor(tensor, mended) for tensor in plan.tensors],
-        "files": {
-            name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
-            for name, path in files.items()
-            if name not in hidden
-        },
+        "files": file_records(folder),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the bytes of a frozen directory depend on."""
+    found = {package: version(package) for package in PACKAGES}
+    return found | {"python": platform.python_version()}
 
 
 def footprint(plan: Plan) -> dict[str, Any]:

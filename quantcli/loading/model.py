@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.errors import ModelError, QuantcliError
-from quantcli.loading.registration import METHOD, register
+from quantcli.errors import ModelError, UsageError, VerificationError, did_you_mean
+from quantcli.formats import SECTION, is_ours
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+PASSED_ON = ("attn_implementation", "experts_implementation", "max_memory")
+"""Options of `from_pretrained` that are passed on as they are."""
+
+OPTIONS = ("device_map", "dtype", "trust_remote_code", "verify", *PASSED_ON)
 
 
 def load(
@@ -20,47 +26,84 @@ def load(
     device_map: str | dict[str, Any] | None = None,
     dtype: str | torch.dtype | None = None,
     trust_remote_code: bool = False,
+    verify: bool = False,
+    **options: Any,
 ) -> PreTrainedModel:
     """Load a frozen directory as a transformers model in eval mode.
 
-    `device_map` and `dtype` are those of `from_pretrained`; the default dtype is the frozen one.
-    On a CPU the tensors stay memory-mapped, so the directory must outlive the model.
+    `device_map`, `dtype`, `trust_remote_code` and, in `options`, `attn_implementation`,
+    `experts_implementation` and `max_memory` are those of `from_pretrained`; the default dtype is
+    the frozen one. With `verify`, every file is first compared with its checksum.
 
-    Raises `ModelError` where the directory is not a frozen one, lacks a tensor or has one too many.
+    On a CPU the tensors stay memory-mapped, so the directory must outlive the model. A deep copy of
+    the model is in memory of its own.
+
+    Raises `ModelError` where the directory is not a frozen one, is damaged, lacks a tensor or has
+    one too many; `VerificationError` where a checksum differs; `UsageError` for another option.
     """
-    folder = Path(directory)
+    passed = _passed_on(options)
+    folder = _expand(directory)
     config = _read_config(folder)
-    register()
-    import safetensors
-
-    model_class = _find_class(folder, config, trust_remote_code)
-    try:
-        model: PreTrainedModel = model_class.from_pretrained(
-            str(folder.resolve()),
-            device_map=device_map,
-            dtype="auto" if dtype is None else dtype,
-            trust_remote_code=trust_remote_code,
-            local_files_only=True,
-        )
-    except QuantcliError:
-        raise
-    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{folder}: {_first_line(error)}") from error
+    if verify:
+        _verify(folder)
+    model: PreTrainedModel = _load(
+        folder,
+        config,
+        device_map=device_map,
+        dtype="auto" if dtype is None else dtype,
+        trust_remote_code=trust_remote_code,
+        **passed,
+    )
     return model
 
 
+def _passed_on(options: Mapping[str, Any]) -> dict[str, Any]:
+    for name in options:
+        if name not in PASSED_ON:
+            raise UsageError(f"load has no option {name}", hint=did_you_mean(name, OPTIONS))
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _expand(directory: str | Path) -> Path:
+    try:
+        return Path(directory).expanduser()
+    except RuntimeError as error:
+        raise _not_frozen(Path(directory)) from error
+
+
+def _load(folder: Path, config: Mapping[str, Any], **options: Any) -> Any:
+    from quantcli.loading.classes import find_class
+    from quantcli.loading.faults import check_counts, model_errors, parameters_limited
+    from quantcli.loading.registration import register
+    from quantcli.loading.tensors import read_headers
+
+    register()
+    stored = len(read_headers(map(str, folder.glob("*.safetensors"))))
+    with model_errors(folder), parameters_limited(stored, folder):
+        check_counts(config, folder)
+        trusted = options["trust_remote_code"]
+        model_class = find_class(folder, config, trust_remote_code=trusted)
+        return model_class.from_pretrained(str(folder.resolve()), local_files_only=True, **options)
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
+    from quantcli.frozen.manifest import is_frozen
+    from quantcli.frozen.section import HINT, check_section
+
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _not_frozen(folder) from error
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    method = (config.get("quantization_config") or {}).get("quant_method")
-    if method != METHOD:
-        raise _not_frozen(folder)
-    return dict(config)
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not is_frozen(folder):
+            raise _not_frozen(folder) from error
+        reason = error.strerror if isinstance(error, OSError) else f"it is not JSON ({error})"
+        raise ModelError(f"cannot read {path}: {reason}", hint=HINT) from error
+    if isinstance(config, dict) and is_ours(config.get(SECTION)):
+        check_section(config[SECTION], where=str(path))
+        return config
+    if is_frozen(folder):
+        raise ModelError(f"{path} is damaged: it has no {SECTION} written by quantcli", hint=HINT)
+    raise _not_frozen(folder)
 
 
 def _not_frozen(folder: Path) -> ModelError:
@@ -69,35 +112,9 @@ def _not_frozen(folder: Path) -> ModelError:
     )
 
 
-def _find_class(folder: Path, config: dict[str, Any], trust_remote_code: bool) -> Any:
-    import transformers
+def _verify(folder: Path) -> None:
+    from quantcli.frozen.verify import check
 
-    names = config.get("architectures") or []
-    for name in names:
-        found = None
-        if trust_remote_code:
-            found = _remote_class(folder, config, name)
-        found = found or getattr(transformers, name, None)
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
-            return found
-    if not names:
-        return transformers.AutoModel
-    hint = "upgrade transformers if the model is newer than it"
-    if config.get("auto_map") and not trust_remote_code:
-        hint = "its code is in the directory: read it, then pass trust_remote_code=True to run it"
-    raise ModelError(f"{folder}: transformers does not know {names[0]}", hint=hint)
-
-
-def _remote_class(folder: Path, config: dict[str, Any], name: str) -> Any:
-    from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
-    for reference in (config.get("auto_map") or {}).values():
-        # a tokenizer has a pair here, a model one string
-        if isinstance(reference, str) and reference.rpartition(".")[2] == name:
-            return get_class_from_dynamic_module(reference, str(folder.resolve()))
-    return None
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    found = check(folder)
+    if found.problems:
+        raise VerificationError(f"{folder}: {found.listed}", hint=found.hint)

@@ -27,14 +27,16 @@ def place_modules(
         weight = naming.find(f"{stored}.weight")
         if weight is None:
             if naming.same_class:
-                raise ModelError(f"{type(model).__name__} has no module {stored}")
+                raise ModelError(
+                    f"cannot load as {type(model).__name__}: it has no module {stored}"
+                )
             continue
         name = weight.removesuffix(".weight")
         module = model.get_submodule(name)
         try:
             frozen = create(module, str(spec["weights"]), spec.get("group_size"))
         except (TypeError, KeyError) as error:
-            raise ModelError(f"{name}: cannot be {spec.get('weights')}: {error}") from error
+            raise ModelError(f"{name} cannot be loaded as {spec['weights']}: {error}") from error
         frozen.name = name
         model.set_submodule(name, frozen)
         placed[name] = dict(spec)

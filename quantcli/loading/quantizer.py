@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from transformers.core_model_loading import ConversionOps
@@ -10,14 +11,12 @@ from transformers.quantizers.quantizers_utils import get_module_from_name
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from quantcli.errors import ModelError
-from quantcli.loading.registration import METHOD
+from quantcli.formats import MARK, METHOD, SECTION_VERSION
+from quantcli.frozen.section import check_section
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-VERSION = 1
-"""The newest layout of a frozen directory that this code can load."""
 
 
 class FrozenConfig(QuantizationConfigMixin):
@@ -28,20 +27,27 @@ class FrozenConfig(QuantizationConfigMixin):
     that only other classes take.
     """
 
-    def __init__(self, *, version: int = VERSION, **section: Any) -> None:
-        if version > VERSION:
-            raise ModelError(
-                f"a frozen directory of version {version}; this quantcli reads up to {VERSION}",
-                hint="upgrade quantcli",
-            )
-        self.version = version
+    def __init__(self, **section: Any) -> None:
         self.architecture: str | None = None
         self.modules: dict[str, dict[str, Any]] = {}
         self.untied: list[str] = []
         self.computed: list[str] = []
         self.extra: dict[str, Any] = {}
         self.__dict__.update(section)
+        self.version = SECTION_VERSION
         self.quant_method = cast("Any", METHOD)
+
+    @classmethod
+    def from_dict(
+        cls, config_dict: dict[str, Any], return_unused_kwargs: bool = False, **kwargs: Any
+    ) -> Any:
+        """Make it of a section, which is checked first. Raises `ModelError`."""
+        config = cls(**check_section(config_dict))
+        return (config, kwargs) if return_unused_kwargs else config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the section as it is written."""
+        return {**super().to_dict(), **MARK}
 
     def get(self, name: str, default: Any = None) -> Any:
         """Look an entry up as in the dict of `config.json`, which transformers takes it for."""
@@ -67,7 +73,10 @@ class Deserialize(ConversionOps):
 
 
 class FrozenQuantizer(HfQuantizer):
-    """Loads a frozen directory: no conversion of names, no tensor missing, none left over."""
+    """Loads a frozen directory: no conversion of names, no tensor missing, none left over.
+
+    `directory` is where the weights are, `frozen` the class that they were frozen from.
+    """
 
     serialized_names = {  # noqa: RUF012 - transformers' own declaration
         "weight": [f"weight.{part}" for part in ("_data._data", "_data", "_scale", "_shift")]
@@ -77,23 +86,37 @@ class FrozenQuantizer(HfQuantizer):
     def __init__(self, quantization_config: FrozenConfig, **kwargs: Any) -> None:
         super().__init__(quantization_config, **kwargs)
         self._renamings: list[Any] = []
+        self.directory = Path()
+        self.frozen = ""
 
     def validate_environment(self, *_args: Any, **kwargs: Any) -> None:
         """Refuse what would quantize on the fly or move quantized weights to the disk."""
         if not self.pre_quantized:
             raise ModelError(
-                "this model is not frozen, and quantcli does not quantize while loading",
+                "this model is not frozen, and quantcli does not quantize at load time",
                 hint="make a frozen directory: quantcli quantize MODEL -o DIR",
             )
         device_map = kwargs.get("device_map")
         if isinstance(device_map, dict) and "disk" in device_map.values():
-            raise ModelError("quantized weights cannot be offloaded to the disk")
+            raise ModelError(
+                "quantized weights cannot be offloaded to disk", hint="use another device_map"
+            )
 
     def update_dtype(self, dtype: torch.dtype) -> torch.dtype:
         """Refuse a dtype that cannot hold a scale."""
         if not dtype.is_floating_point:
-            raise ModelError(f"a frozen model computes in a floating-point dtype, not in {dtype}")
+            raise ModelError(f"dtype must be a floating-point dtype, not {dtype}")
         return dtype
+
+    def param_element_size(self, model: PreTrainedModel, param_name: str, param: Any) -> float:
+        """Count a quantized weight as what it takes, when devices are chosen."""
+        from quantcli.qmodules import stored_bytes
+
+        module, name = get_module_from_name(model, param_name)
+        stored = stored_bytes(module) if name == "weight" else None
+        if stored is None:
+            return float(super().param_element_size(model, param_name, param))
+        return stored / max(int(param.numel()), 1)
 
     def get_new_dtype(
         self, converter: Any, param: Any, dtype: torch.dtype | None
@@ -122,10 +145,12 @@ class FrozenQuantizer(HfQuantizer):
         from quantcli.qmodules import use_torch_unpack
 
         if not checkpoint_files:
-            raise ModelError("a frozen model is loaded from its directory, not from a state dict")
+            raise ModelError("a frozen model can only be loaded from its directory")
         use_torch_unpack()
         config = self.quantization_config
         frozen = config.architecture or (getattr(model.config, "architectures", None) or [None])[0]
+        self.directory = Path(checkpoint_files[0]).parent
+        self.frozen = frozen or type(model).__name__
         headers = read_headers(checkpoint_files)
         naming = Naming.of(model, frozen, headers)
         extra, config.extra = config.extra, {}
@@ -157,7 +182,7 @@ class FrozenQuantizer(HfQuantizer):
         return model
 
     def is_serializable(self) -> bool:
-        """Save a loaded model as a frozen directory, without manifest and model card."""
+        """Save a loaded model as a frozen directory: see `loading.saving`."""
         return True
 
     @property

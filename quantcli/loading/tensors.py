@@ -31,7 +31,9 @@ def read_headers(files: Iterable[str]) -> dict[str, Header]:
                     tensor = handle.get_slice(name)
                     headers[name] = (str(tensor.get_dtype()), tuple(tensor.get_shape()))
         except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file} is damaged: {error}") from error
+            raise ModelError(
+                f"{file} is damaged: {error}", hint="quantize the original again"
+            ) from error
     return headers
 
 
@@ -72,10 +74,10 @@ def check_tensors(
     if not naming.same_class:
         missing = {name for name in missing if not _ignored(model, "missing", name)}
     if missing:
-        raise _missing(model, sorted(missing), naming)
+        raise _missing(model, list(missing), naming)
     extra = [name for name in extra if not _ignored(model, "unexpected", name)]
     if extra and naming.same_class:
-        raise ModelError(f"{type(model).__name__} has no place for {_some(sorted(extra))}")
+        raise ModelError(f"cannot load as {type(model).__name__}: {_count(extra, 'left over')}")
 
 
 def _expected(model: PreTrainedModel) -> dict[str, Header]:
@@ -102,7 +104,7 @@ def _expected(model: PreTrainedModel) -> dict[str, Header]:
 def _check_header(name: str, header: Header, expected: Header) -> None:
     code, shape = header
     if shape != expected[1]:
-        raise ModelError(f"{name} has shape {list(shape)}, not {list(expected[1])}")
+        raise ModelError(f"{name} is stored with shape {list(shape)}, not {list(expected[1])}")
     if expected[0] and code != expected[0]:
         raise ModelError(f"{name} is stored as {code}, not as {expected[0]}")
 
@@ -112,8 +114,8 @@ def _missing(model: PreTrainedModel, missing: list[str], naming: Naming) -> Mode
     hint = None
     if not naming.same_class:
         frozen = naming.frozen or "another class"
-        hint = f"the directory holds {frozen}; a part that {kind} adds would be random"
-    return ModelError(f"{kind} lacks {_some(missing)}", hint=hint)
+        hint = f"the directory holds a {frozen}; what {kind} adds would be random"
+    return ModelError(f"cannot load as {kind}: {_count(missing, 'missing')}", hint=hint)
 
 
 def _ignored(model: PreTrainedModel, kind: str, name: str) -> bool:
@@ -121,5 +123,7 @@ def _ignored(model: PreTrainedModel, kind: str, name: str) -> bool:
     return any(re.search(pattern, name) for pattern in patterns)
 
 
-def _some(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+def _count(names: list[str], what: str) -> str:
+    tensors = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
+    dots = ", …" if len(names) > 1 else ""
+    return f"{tensors} {what} ({min(names)}{dots})"

@@ -1,8 +1,8 @@
 """Quantized modules, as Quanto's, that need neither a compiler nor autograd to run."""
 
-from quantcli.qmodules.frozen import FrozenConv2d, FrozenLinear, create
+from quantcli.qmodules.frozen import FrozenConv2d, FrozenLinear, create, has_frozen_modules
 from quantcli.qmodules.unpack import use_torch_unpack
-from quantcli.qmodules.weights import align_tensors, assemble, expected_parts
+from quantcli.qmodules.weights import align_tensors, assemble, expected_parts, nbytes, stored_bytes
 
 __all__ = [
     "FrozenConv2d",
@@ -11,5 +11,8 @@ __all__ = [
     "assemble",
     "create",
     "expected_parts",
+    "has_frozen_modules",
+    "nbytes",
+    "stored_bytes",
     "use_torch_unpack",
 ]

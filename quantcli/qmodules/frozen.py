@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,17 @@ class FrozenMixin:
             module._parameters["weight"] = weight
         module._parameters["weight"] = _apply_to_parts(module, weight, fn)
         return module  # type: ignore[no-any-return]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy into memory of its own, a weight that lies in a file too."""
+        module: Any = self
+        weight = module._parameters["weight"]
+        if isinstance(weight, QTensor) and id(weight) not in memo:
+            memo[id(weight)] = _apply_to_parts(module, weight, torch.clone)
+        copied = module.__class__.__new__(module.__class__)
+        memo[id(module)] = copied
+        copied.__setstate__(copy.deepcopy(vars(module), memo))
+        return copied
 
 
 class FrozenLinear(FrozenMixin, QLinear):  # type: ignore[misc]
@@ -59,6 +71,11 @@ _KINDS: dict[type[torch.nn.Module], type[QModuleMixin]] = {
     torch.nn.Linear: FrozenLinear,
     torch.nn.Conv2d: FrozenConv2d,
 }
+
+
+def has_frozen_modules(model: torch.nn.Module) -> bool:
+    """Tell whether any module of a model is frozen."""
+    return any(isinstance(module, FrozenMixin) for module in model.modules())
 
 
 def create(module: torch.nn.Module, qtype: str, group_size: int | None) -> QModuleMixin:

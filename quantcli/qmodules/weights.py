@@ -77,6 +77,25 @@ def align_tensors(model: torch.nn.Module) -> None:
                 tensor.data = tensor.data.clone()
 
 
+def nbytes(tensor: torch.Tensor) -> int:
+    """Return the bytes that a tensor takes; those of its parts, where it is a quantized one."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, _ = tensor.__tensor_flatten__()
+        return sum(nbytes(getattr(tensor, name)) for name in names)
+    return tensor.nbytes
+
+
+def stored_bytes(module: torch.nn.Module) -> int | None:
+    """Return the bytes that the weight of a quantized module takes, None for any other module."""
+    if not isinstance(module, QModuleMixin):
+        return None
+    size: int = module.weight.element_size()
+    return sum(
+        math.prod(shape) * (1 if name.endswith("_data") else size)
+        for name, shape in expected_parts(module).items()
+    )
+
+
 def _assemble_bits(module: QModuleMixin, parts: Parts) -> WeightQBitsTensor:
     grouped = _grouped_shape(module)
     stride = torch.empty(grouped, device="meta").stride()

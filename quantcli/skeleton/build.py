@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, QuantcliError
+from quantcli.formats import SECTION, is_ours
 from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.classes import check_class, config_for
 from quantcli.skeleton.soundness import check_config
@@ -98,12 +99,11 @@ def build_as(model_class: type[PreTrainedModel], config: Any, dtype: torch.dtype
 def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
-    method = (checkpoint.config.get("quantization_config") or {}).get("quant_method")
-    if method:
+    section = checkpoint.config.get(SECTION) or {}
+    method = section.get("quant_method")
+    if method or is_ours(section):
         already = (
-            "already a frozen directory"
-            if method == "quantcli"
-            else f"already quantized ({method})"
+            "already a frozen directory" if is_ours(section) else f"already quantized ({method})"
         )
         raise ModelError(
             f"{checkpoint.model} is {already}",

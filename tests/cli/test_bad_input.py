@@ -150,9 +150,9 @@ def test_arguments(fails, arguments, code, says):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "cannot be read"),
-        ("[]", "of a format"),
-        ('{"format_version": 99}', "of a format"),
+        ("{", "cannot read"),
+        ("[]", "cannot read the format"),
+        ('{"format_version": 99}', "cannot read the format"),
         ('{"format_version": 1}', "is damaged"),
         ('{"format_version": 1, "files": [], "footprint": 3}', "is damaged"),
     ],

@@ -204,7 +204,9 @@ def test_verify(bert, tmp_path, capsys):
     data[-1] ^= 1
     path.write_bytes(data)
     assert main(["verify", "out"]) == 1
-    assert "model.safetensors is not what was written" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert captured.out.endswith("out: all 3 files match the manifest\n")
+    assert "model.safetensors has changed (checksum mismatch)" in captured.err
     path.unlink()
     assert main(["verify", "out", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["problems"] == ["model.safetensors is missing"]
@@ -219,16 +221,35 @@ def test_verify_names_each_file_that_is_wrong(bert, tmp_path, capsys):
     (out / "model-00002-of-00003.safetensors").write_bytes(b"short")
     (out / "model.safetensors.index.json").unlink()
     (out / "notes.txt").write_text("a file of one's own is no fault")
+    (out / "modeling_theirs.py").write_text("code is")
     capsys.readouterr()
     assert main(["verify", "out", "--json"]) == 1
     captured = capsys.readouterr()
-    problems = json.loads(captured.out)["problems"]
-    assert problems[0].startswith("model-00002-of-00003.safetensors has 5 bytes and must have ")
+    found = json.loads(captured.out)
+    problems = found["problems"]
+    assert problems[0].startswith("model-00002-of-00003.safetensors has changed (5 bytes instead ")
     assert problems[1:] == [
-        "model.safetensors is not in the manifest",
+        "model.safetensors was added",
         "model.safetensors.index.json is missing",
+        "modeling_theirs.py was added",
     ]
+    assert found["added"] == ["notes.txt"]
     assert all(problem in captured.err for problem in problems)
+
+
+def test_verify_tells_what_was_added(bert, tmp_path, capsys):
+    assert main(["quantize", bert, "-o", "out", "-q"]) == 0
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    (tmp_path / "out" / ".DS_Store").write_text("hidden")
+    capsys.readouterr()
+    assert main(["verify", "out"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "out: all 3 files match the manifest",
+        "out: added, not in the manifest: notes.txt",
+    ]
+    assert main(["verify", "out", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"directory": "out", "files": 3, "problems": [], "added": ["notes.txt"]}
 
 
 def test_help_and_version(capsys):

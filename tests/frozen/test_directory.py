@@ -9,6 +9,8 @@ import shutil
 import pytest
 
 import quantcli
+from quantcli.frozen.manifest import sha256
+from quantcli.frozen.verify import check
 
 
 def read(path):
@@ -67,7 +69,8 @@ def test_a_card_claims_no_more_than_was_done(tiny_model, tmp_path):
     assert "| Quanto does not quantize Conv1D | 8 |" in card
     cast = quantcli.quantize(tiny_model("gpt2"), weights="float16", output=tmp_path / "cast")
     card = (cast.output / "README.md").read_text()
-    assert "its weights cast to float16 by quantcli.\n" in card
+    assert "with its weights cast to float16 by quantcli.\n" in card
+    assert "Both need quantcli to be installed." in card
     assert "kept because" not in card
 
 
@@ -129,6 +132,31 @@ def test_the_map_is_there_where_plain_quanto_can_load(tiny_model, tmp_path, kind
 def test_parts_of_a_composite_say_how_they_are_quantized(tiny_model, tmp_path):
     frozen = quantcli.quantize(tiny_model("clip"), output=tmp_path / "out")
     config = read(frozen.output / "config.json")
-    assert config["quantization_config"]["quant_method"] == "quantcli"
+    section = config["quantization_config"]
+    assert (section["quant_method"], section["requires"]) == (None, "quantcli")
     for part in ("text_config", "vision_config"):
         assert config[part]["quantization_config"] == config["quantization_config"]
+
+
+def test_verification_names_the_first_problems_and_a_way_out(tiny_model, tmp_path):
+    out = quantcli.quantize(tiny_model("bert"), output=tmp_path / "out").output
+    for number in range(7):
+        (out / f"extra-{number}.safetensors").write_text("x")
+    found = check(out)
+    assert len(found.problems) == 7
+    assert found.listed.endswith("extra-4.safetensors was added; and 2 more")
+    assert found.hint == "delete the added files"
+    (out / "config.json").unlink()
+    assert check(out).hint == "quantize the original again"
+
+
+def test_verification_of_a_file_that_cannot_be_read(tiny_model, tmp_path, monkeypatch):
+    out = quantcli.quantize(tiny_model("bert"), output=tmp_path / "out").output
+
+    def refuse(path):
+        if path.name == "config.json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return sha256(path)
+
+    monkeypatch.setattr("quantcli.frozen.verify.sha256", refuse)
+    assert check(out).problems == ("config.json cannot be read (Permission denied)",)

@@ -41,8 +41,17 @@ def test_import_order(frozen, order):
 
 
 def test_import_of_quantcli_is_light():
-    heavy = ["numpy", "optimum", "safetensors", "torch", "transformers"]
+    heavy = ["numpy", "optimum", "pydantic", "safetensors", "torch", "transformers"]
     code = f"import sys, quantcli.loading; print([name for name in {heavy} if name in sys.modules])"
+    assert python(code) == "[]\n"
+
+
+def test_transformers_is_imported_without_our_quantizer():
+    code = (
+        "import quantcli, sys, transformers.modeling_utils; "
+        "print([name for name in ('pydantic', 'quantcli.loading.quantizer', 'optimum.quanto') "
+        "if name in sys.modules])"
+    )
     assert python(code) == "[]\n"
 
 
@@ -52,3 +61,32 @@ def test_source_of_the_awaited_module_stays_known():
         "print('class AutoHfQuantizer' in inspect.getsource(auto))"
     )
     assert python(code) == "True\n"
+
+
+def test_what_is_wrapped_in_transformers_is_there():
+    """Canary: without these names a frozen directory is refused, or loaded by `quantcli.load` only.
+
+    Both must be called with the section as their first argument.
+    """
+    import inspect
+
+    from transformers.quantizers import auto
+
+    from quantcli.loading.registration import _WRAPPED
+
+    for owner, name in _WRAPPED:
+        function = getattr(getattr(auto, owner), name)
+        assert function.knows_quantcli
+        section = next(iter(inspect.signature(inspect.unwrap(function)).parameters))
+        assert section == "quantization_config_dict"
+
+
+def test_other_methods_are_left_alone():
+    from transformers.quantizers.auto import AutoHfQuantizer, AutoQuantizationConfig
+
+    section = {"quant_method": "quanto", "weights": "int8"}
+    assert AutoHfQuantizer.supports_quant_method(section)
+    assert type(AutoQuantizationConfig.from_dict(section)).__name__ == "QuantoConfig"
+    for ask in (AutoHfQuantizer.supports_quant_method, AutoQuantizationConfig.from_dict):
+        with pytest.raises(ValueError, match="no `quant_method` attribute"):
+            ask({"quant_method": None})

@@ -1,0 +1,88 @@
+"""The `quantization_config` of a frozen directory, checked before anything is built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from quantcli.dtypes import BITS
+from quantcli.errors import ModelError
+from quantcli.formats import SECTION, SECTION_VERSION
+
+COMPLAINTS = {
+    "dict_type": "must be an object",
+    "extra_forbidden": "is not a known key",
+    "greater_than_equal": "must be 1 or more",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+}
+"""Pydantic's name of an error -> what is wrong."""
+
+HINT = "copy or download config.json again, or quantize the original again"
+
+
+class ModuleSection(BaseModel):
+    """How the weight of one module is quantized."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    weights: str
+    group_size: int | None = Field(default=None, ge=1)
+
+    @field_validator("weights")
+    @classmethod
+    def _is_a_qtype(cls, name: str) -> str:
+        if name not in BITS:
+            raise ValueError(f"must be one of {', '.join(BITS)}")
+        return name
+
+
+class ExtraSection(BaseModel):
+    """Modules and tensors that only other classes than the frozen one take."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    modules: dict[str, ModuleSection] = Field(default_factory=dict)
+    tensors: list[str] = Field(default_factory=list)
+
+
+class Section(BaseModel):
+    """What is read of a section. Keys that a newer quantcli adds within a version are left out."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    version: int = Field(ge=1)
+    weights: str = ""
+    architecture: str | None = Field(default=None, min_length=1)
+    modules: dict[str, ModuleSection]
+    untied: list[str]
+    computed: list[str]
+    extra: ExtraSection = Field(default_factory=ExtraSection)
+
+
+def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> dict[str, Any]:
+    """Return what a section of ours holds; `where` names its file in errors.
+
+    Raises `ModelError` where it is damaged, or newer than this code.
+    """
+    version = section.get("version")
+    if type(version) is int and version > SECTION_VERSION:
+        raise ModelError(
+            f"{where} has format version {version}; "
+            f"this quantcli reads versions up to {SECTION_VERSION}",
+            hint="upgrade quantcli",
+        )
+    try:
+        found = Section.model_validate(dict(section))
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        path = ".".join(map(str, (SECTION, *detail["loc"])))
+        complaint = COMPLAINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+        raise ModelError(f"{where} is damaged: {path} {complaint}", hint=HINT) from error
+    return found.model_dump(exclude={"extra"} if "extra" not in section else None)
