@@ -57,7 +57,9 @@ def test_plain_quanto_loads_what_is_written(tiny_model, tmp_path, monkeypatch):
 def test_a_convolution_with_a_forward_of_its_own_keeps_it(tiny_model, tmp_path, weights):
     """Quanto replaces it by a plain convolution, and the outputs are another model's."""
     folder = tiny_model("bit")
-    loaded = quantcli.load(quantcli.quantize(folder, weights=weights, output=tmp_path / "out"))
+    loaded = quantcli.load(
+        quantcli.quantize(folder, weights=weights, output=tmp_path / "out", allow_unquantized=True)
+    )
     original, found = freezing.run(freezing.load_original(folder).eval()), freezing.run(loaded)
     for name, value in original.items():
         assert torch.allclose(found[name], value, atol=1e-6), name
@@ -87,7 +89,9 @@ def test_auto_classes(tiny_model, tmp_path, kind, auto):
 @pytest.mark.parametrize("kind", ["bert", "clip", "gpt2", "mixtral", "resnet", "t5-untied"])
 def test_inference_mode(tiny_model, tmp_path, kind, weights):
     folder = tiny_model(kind)
-    loaded = quantcli.load(quantcli.quantize(folder, weights=weights, output=tmp_path / "out"))
+    loaded = quantcli.load(
+        quantcli.quantize(folder, weights=weights, output=tmp_path / "out", allow_unquantized=True)
+    )
     with torch.inference_mode():
         inside = freezing.run(loaded)
     freezing.assert_same(inside, freezing.run(in_memory(folder, weights)))

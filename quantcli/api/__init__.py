@@ -12,7 +12,14 @@ from quantcli.api.freezing import (
     quantize,
     quantize_request,
 )
-from quantcli.api.request import MAX_SHARD_SIZE, Request, make_request, plan, plan_request
+from quantcli.api.request import (
+    MAX_SHARD_SIZE,
+    Request,
+    check_plan,
+    make_request,
+    plan,
+    plan_request,
+)
 from quantcli.api.sizing import Footprint, Prediction, size
 from quantcli.process import peak_rss_bytes
 
@@ -23,6 +30,7 @@ __all__ = [
     "Frozen",
     "Prediction",
     "Request",
+    "check_plan",
     "compare",
     "compare_request",
     "default_output",

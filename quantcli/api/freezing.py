@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.api.request import Request, decide, make_request, plan_request, read_model
+from quantcli.api.request import Request, check_plan, decide, make_request, plan_request, read_model
 from quantcli.errors import ModelError
 from quantcli.frozen.staging import Staging, check_output, machine_errors
 from quantcli.paths import expand
@@ -75,6 +75,7 @@ def quantize_request(
     target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = plan_request(request)
+    check_plan(request, decided)
     if on_plan is not None:
         on_plan(decided)
     from quantcli.execute import run_plan  # not before the model is known to be there

@@ -28,9 +28,11 @@ class Request:
     trust_remote_code: bool = False
     max_shard_size: int = MAX_SHARD_SIZE
     show_downloads: bool = False
+    allow_unquantized: bool = False
+    class_name: str | None = None
 
 
-def make_request(
+def make_request(  # noqa: PLR0913 - each is an option of the command line
     model: str | os.PathLike[str] | None,
     *,
     recipe: str | os.PathLike[str] | Recipe | None = None,
@@ -38,13 +40,17 @@ def make_request(
     trust_remote_code: bool = False,
     max_shard_size: int = MAX_SHARD_SIZE,
     show_downloads: bool = False,
+    allow_unquantized: bool = False,
+    class_name: str | None = None,
     **options: Any,
 ) -> Request:
     """Put a model and options on top of a recipe.
 
     `options` are keys of a recipe (`weights`, `rest`, `optimizer`, `group_size`, `include`,
     `exclude`, `rules`); None leaves what the recipe says. `max_shard_size` is in bytes;
-    `show_downloads` lets huggingface_hub show its progress. Raises `UsageError`.
+    `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
+    quantizes nothing; `class_name` is the class to load the model as, by default that of its
+    config. Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     whole = base.override(model=None if model is None else model_name(model), **options)
@@ -59,21 +65,35 @@ def make_request(
         trust_remote_code=trust_remote_code,
         max_shard_size=max_shard_size,
         show_downloads=show_downloads,
+        allow_unquantized=allow_unquantized,
+        class_name=class_name,
     )
 
 
 def plan(model: str | os.PathLike[str], **options: Any) -> Plan:
     """Decide what `quantize` would do with a model, from headers and config only.
 
-    `options` are those of `make_request`. Raises `UsageError` and `ModelError`.
+    `options` are those of `make_request`. Raises `UsageError` and `ModelError`, also where nothing
+    would be quantized and `allow_unquantized` is not set.
     """
-    return plan_request(make_request(model, **options))[0]
+    request = make_request(model, **options)
+    decided, _ = plan_request(request)
+    check_plan(request, decided)
+    return decided
 
 
 def plan_request(request: Request) -> tuple[Plan, Source]:
     """Plan a request; returns the plan and what it was made from."""
     source = read_model(request, open_model(request))
     return decide(request, source), source
+
+
+def check_plan(request: Request, decided: Plan) -> None:
+    """Raise `ModelError` where nothing is quantized, and the request does not allow that."""
+    from quantcli.planning import check_quantized
+
+    if not request.allow_unquantized:
+        check_quantized(decided)
 
 
 def open_model(request: Request) -> Checkpoint:
@@ -102,6 +122,7 @@ def source_at(
         checkpoint,
         rest=rest,
         trust_remote_code=request.trust_remote_code,
+        class_name=request.class_name,
         here=checkpoint.revision is None if here is None else here,
     )
 

@@ -146,6 +146,18 @@ GroupSize = Annotated[
         help="Values per scale, for int4 and int2. [default: Quanto's choice]",
     ),
 ]
+ClassName = Annotated[
+    str | None,
+    typer.Option(
+        "--class", metavar="NAME", help="Model class to load it as. [default: the config's]"
+    ),
+]
+AllowUnquantized = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unquantized", help="Write the directory even where nothing can be quantized."
+    ),
+]
 Revision = Annotated[
     str | None,
     typer.Option("--revision", metavar="REV", help="Branch, tag or commit of a Hub repo."),

@@ -41,6 +41,8 @@ def quantize(
     jobs: options.Jobs = None,
     dry_run: options.DryRun = False,
     overwrite: options.Overwrite = False,
+    class_name: options.ClassName = None,
+    allow_unquantized: options.AllowUnquantized = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -66,6 +68,8 @@ def quantize(
         trust_remote_code=trust_remote_code,
         max_shard_size=options.parse_size(max_shard_size),
         show_downloads=sys.stderr.isatty() and not quiet,
+        allow_unquantized=allow_unquantized,
+        class_name=class_name,
     )
     if dry_run:
         _show_plan(request, output, as_json=as_json, quiet=quiet)
@@ -121,18 +125,22 @@ def _run(
 
 
 def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: bool) -> None:
-    from quantcli.api import default_output, plan_request
+    from quantcli.api import check_plan, default_output, plan_request
 
     plan = plan_request(request)[0]
     if not quiet:
         warn(plan.notices)
     if as_json:
         print_json(plan.to_dict())
-        return
-    if quiet:
+    elif quiet:
         target = output or default_output(request)
         say(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
-        return
+    else:
+        _print_plan(plan)
+    check_plan(request, plan)
+
+
+def _print_plan(plan: Plan) -> None:
     from quantcli.cli.tables import footprint_table, kept_table, plan_table
 
     print_table(plan_table(plan))

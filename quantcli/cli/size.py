@@ -22,6 +22,7 @@ def size(
     weights: options.ManyWeights = None,
     recipe: options.RecipeName = None,
     revision: options.Revision = None,
+    class_name: options.ClassName = None,
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
@@ -37,6 +38,7 @@ def size(
         weights=weights or (),
         recipe=recipe,
         revision=revision,
+        class_name=class_name,
         trust_remote_code=trust_remote_code,
     )
     warn(footprint.notices)

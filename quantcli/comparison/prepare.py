@@ -15,6 +15,7 @@ from quantcli.comparison.sides import Side, check_pair, open_side
 from quantcli.comparison.synthetic import Synthetic
 from quantcli.comparison.tasks import NEEDS, choose_task, model_class
 from quantcli.comparison.whole import AllOutputs
+from quantcli.errors import ModelError, UsageError
 from quantcli.samples import SampleOptions, gather
 
 FAMILIES: dict[str, Callable[[], Family]] = {
@@ -90,6 +91,7 @@ def prepare(question: Question) -> Prepared:
         )
         for name, revision in ((question.original, question.revision), (question.quantized, None))
     )
+    original = _same_class(question, original, quantized)
     check_pair(original, quantized)
     task = question.task or choose_task(original)
     kit = make_kit(original, quantized)
@@ -107,6 +109,21 @@ def prepare(question: Question) -> Prepared:
         synthetic=synthetic,
         notices=tuple(_notices(kit, family, synthetic=synthetic)),
     )
+
+
+def _same_class(question: Question, original: Side, quantized: Side) -> Side:
+    """Open the original as the class that was frozen (`quantize --class`), if it has that."""
+    if quantized.model_class or original.architecture == quantized.architecture:
+        return original
+    try:
+        return open_side(
+            question.original,
+            revision=question.revision,
+            trust_remote_code=question.trust_remote_code,
+            class_name=quantized.architecture,
+        )
+    except (ModelError, UsageError):
+        return original
 
 
 def _setting(question: Question, task: str, original: Side, kit: Kit) -> Setting:

@@ -80,10 +80,12 @@ def open_side(
     revision: str | None = None,
     trust_remote_code: bool = False,
     progress: bool = False,
+    class_name: str | None = None,
 ) -> Side:
     """Find a model by Hub name or folder, bring it here, and check it.
 
-    Raises `ModelError` for anything that is missing, damaged or not supported.
+    `class_name` is the class to load a checkpoint as, by default that of its config. Raises
+    `ModelError` for anything that is missing, damaged or not supported.
     """
     if is_frozen(model):
         return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
@@ -93,7 +95,7 @@ def open_side(
         return _frozen_side(
             checkpoint.model, checkpoint.revision, folder, trust_remote_code=trust_remote_code
         )
-    return _checkpoint_side(checkpoint, trust_remote_code=trust_remote_code)
+    return _checkpoint_side(checkpoint, trust_remote_code=trust_remote_code, class_name=class_name)
 
 
 def check_pair(original: Side, quantized: Side) -> None:
@@ -122,12 +124,16 @@ def check_pair(original: Side, quantized: Side) -> None:
         )
 
 
-def _checkpoint_side(checkpoint: Checkpoint, *, trust_remote_code: bool) -> Side:
+def _checkpoint_side(
+    checkpoint: Checkpoint, *, trust_remote_code: bool, class_name: str | None
+) -> Side:
     from quantcli.planning import make_plan, read_source
     from quantcli.recipe import Recipe
 
     checkpoint.fetch()
-    source = read_source(checkpoint, trust_remote_code=trust_remote_code, here=True)
+    source = read_source(
+        checkpoint, trust_remote_code=trust_remote_code, class_name=class_name, here=True
+    )
     plan = make_plan(Recipe(), source, max_shard_size=2**63)
     return Side(
         folder=checkpoint.path("config.json").parent,

@@ -22,7 +22,8 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     frozen = {key: value for key, value in config.items() if key not in DROPPED}
     frozen["architectures"] = [plan.architecture]
     frozen["dtype"] = plan.dtype
-    if plan.untied and not any(tensor.action == "alias" for tensor in plan.tensors):
+    extra = {tensor.name for tensor in plan.tensors if tensor.extra_for}
+    if {*plan.untied} - extra and not any(tensor.action == "alias" for tensor in plan.tensors):
         frozen["tie_word_embeddings"] = False
     section = {
         **MARK,
@@ -32,10 +33,13 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "modules": {
             tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
             for tensor in plan.quantized
+            if tensor.extra_for is None
         },
         "untied": list(plan.untied),
         "computed": [tensor.name for tensor in plan.tensors if tensor.action == "compute"],
     }
+    if any(tensor.extra_for for tensor in plan.tensors):
+        section["extra"] = _extra(plan)
     return with_section(frozen, section)
 
 
@@ -53,11 +57,23 @@ def with_section(config: Mapping[str, Any], section: Mapping[str, Any]) -> dict[
     return said | {SECTION: section}
 
 
+def _extra(plan: Plan) -> dict[str, Any]:
+    """Return what is stored for other classes: their modules, and the names of all tensors."""
+    extra = [tensor for tensor in plan.tensors if tensor.extra_for is not None]
+    modules = {
+        tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
+        for tensor in extra
+        if tensor.qtype is not None
+    }
+    return {"modules": modules, "tensors": [part.name for t in extra for part in t.stored]}
+
+
 def quanto_map(plan: Plan) -> dict[str, dict[str, str]]:
     """Return Quanto's own quantization map (`optimum.quanto.quantization_map`)."""
     return {
         tensor.module: {"weights": str(tensor.qtype), "activations": "none"}
         for tensor in plan.quantized
+        if tensor.extra_for is None
     }
 
 

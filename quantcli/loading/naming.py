@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+PART = re.compile(r"(?<=\.weight)\.(_data|_scale|_shift)(\._data)?$")
+"""What the name of a stored part has after that of its weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +30,19 @@ class Naming:
     renamings: list[Any] = field(default_factory=list)
 
     @classmethod
-    def of(cls, model: PreTrainedModel, frozen: str | None) -> Naming:
-        """Look at a model as it is now: its quantized modules add names when they are placed."""
+    def of(cls, model: PreTrainedModel, frozen: str | None, stored: Iterable[str] = ()) -> Naming:
+        """Look at a model as it is now: its quantized modules add names when they are placed.
+
+        Renamings are left out where the `stored` names fit better without: they are then those of
+        another layout of the checkpoint (Qwen2-VL).
+        """
+        naming = cls._of(model, frozen)
+        plain = replace(naming, renamings=[])
+        names = {PART.sub("", name) for name in stored}
+        return plain if len(plain.present(names)) > len(naming.present(names)) else naming
+
+    @classmethod
+    def _of(cls, model: PreTrainedModel, frozen: str | None) -> Naming:
         from transformers.conversion_mapping import get_model_conversion_mapping
         from transformers.core_model_loading import PrefixChange
 

@@ -23,7 +23,8 @@ class FrozenConfig(QuantizationConfigMixin):
     """What `config.json` says of a frozen directory under `quantization_config`.
 
     `architecture` is the class that was frozen, where that is not `config.architectures[0]`. The
-    names in `modules`, `untied` and `computed` are that class's.
+    names in `modules`, `untied` and `computed` are that class's. `extra` names modules and tensors
+    that only other classes take.
     """
 
     def __init__(self, **section: Any) -> None:
@@ -31,6 +32,7 @@ class FrozenConfig(QuantizationConfigMixin):
         self.modules: dict[str, dict[str, Any]] = {}
         self.untied: list[str] = []
         self.computed: list[str] = []
+        self.extra: dict[str, Any] = {}
         self.__dict__.update(section)
         self.version = SECTION_VERSION
         self.quant_method = cast("Any", METHOD)
@@ -139,7 +141,7 @@ class FrozenQuantizer(HfQuantizer):
     ) -> None:
         from quantcli.loading.naming import Naming
         from quantcli.loading.placement import place_modules, tie_as_stored
-        from quantcli.loading.tensors import check_tensors, read_headers
+        from quantcli.loading.tensors import check_tensors, leave_out, read_headers
         from quantcli.qmodules import use_torch_unpack
 
         if not checkpoint_files:
@@ -149,14 +151,20 @@ class FrozenQuantizer(HfQuantizer):
         frozen = config.architecture or (getattr(model.config, "architectures", None) or [None])[0]
         self.directory = Path(checkpoint_files[0]).parent
         self.frozen = frozen or type(model).__name__
-        config.modules = place_modules(model, config.modules, Naming.of(model, frozen))
-        naming = Naming.of(model, frozen)
+        headers = read_headers(checkpoint_files)
+        naming = Naming.of(model, frozen, headers)
+        extra, config.extra = config.extra, {}
+        if naming.same_class:
+            leave_out(model, extra.get("tensors", ()), headers)
+        else:
+            config.modules |= extra.get("modules", {})
+        config.modules = place_modules(model, config.modules, naming)
+        naming = Naming.of(model, frozen, headers)
         self._renamings = naming.renamings
         config.architecture = type(model).__name__
         config.computed = naming.present(config.computed)
         config.untied = naming.present(config.untied)
         tie_as_stored(model, config.untied, config.modules)
-        headers = read_headers(checkpoint_files)
         check_tensors(model, headers, config.computed, naming, self._converters())
 
     def _converters(self) -> list[Any]:

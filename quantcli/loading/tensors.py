@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.dtypes import CODES, STORAGE
 from quantcli.errors import ModelError
+from quantcli.loading.naming import PART
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,6 +35,14 @@ def read_headers(files: Iterable[str]) -> dict[str, Header]:
                 f"{file} is damaged: {error}", hint="quantize the original again"
             ) from error
     return headers
+
+
+def leave_out(model: PreTrainedModel, names: Iterable[str], headers: dict[str, Header]) -> None:
+    """Leave tensors of other classes out of the headers, and of transformers' report."""
+    left = [name for name in names if headers.pop(name, None)]
+    known = set(model._keys_to_ignore_on_load_unexpected or ())
+    ignored = {f"^{re.escape(PART.sub('', name))}$" for name in left}
+    model._keys_to_ignore_on_load_unexpected = known | ignored
 
 
 def check_tensors(

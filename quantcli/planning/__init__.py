@@ -1,7 +1,16 @@
 """The plan: what becomes of every tensor of a model, decided before a weight is read."""
 
+from quantcli.planning.coverage import check_quantized
 from quantcli.planning.data import Plan, Stored, TensorPlan
 from quantcli.planning.make import make_plan
 from quantcli.planning.source import Source, read_source
 
-__all__ = ["Plan", "Source", "Stored", "TensorPlan", "make_plan", "read_source"]
+__all__ = [
+    "Plan",
+    "Source",
+    "Stored",
+    "TensorPlan",
+    "check_quantized",
+    "make_plan",
+    "read_source",
+]

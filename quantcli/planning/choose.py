@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quantcli.dtypes import BITS, QTYPES, SIZES
-from quantcli.planning.layout import default_group_size, quantized_tensors
+from quantcli.planning.groups import GroupSizes
+from quantcli.planning.layout import quantized_tensors
 
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
@@ -30,6 +31,7 @@ class Chooser:
 
     def __init__(self, recipe: Recipe, modules: Mapping[str, WeightModule]) -> None:
         self.recipe = recipe
+        self.group_sizes = GroupSizes()
         self._modules = [name for name, module in modules.items() if module.obstacle is None]
 
     def choose(self, module: str, shape: tuple[int, ...], dtype: str) -> Decision:
@@ -38,7 +40,7 @@ class Chooser:
         if choice.weights is None:
             return Decision(reason=choice.reason)
         qtype = QTYPES[choice.weights]
-        group_size, reason = self._group_size(qtype, shape, choice.group_size)
+        group_size, reason = self.group_sizes.find(qtype, shape, choice.group_size)
         stored = quantized_tensors(module, shape, dtype, qtype, group_size)
         size = math.prod(shape) * SIZES[dtype]
         quantized = sum(tensor.nbytes for tensor in stored)
@@ -59,17 +61,3 @@ class Chooser:
             f"{pattern} matches no module that can be quantized"
             for pattern in self.recipe.unmatched(self._modules)
         ]
-
-    @staticmethod
-    def _group_size(
-        qtype: str, shape: tuple[int, ...], asked: int | None
-    ) -> tuple[int | None, str]:
-        if BITS[qtype] == 8:
-            return None, ""
-        own = default_group_size(shape)
-        row = math.prod(shape[1:])
-        if asked is None or asked == own:
-            return own, ""
-        if row % asked == 0 and asked <= row:
-            return asked, f"group size {asked} as asked, where Quanto takes {own or 'the row'}"
-        return own, f"group size {own or 'the row'}: {asked} does not divide a row of {row}"

@@ -39,7 +39,8 @@ class TensorPlan:
 
     `sources` are checkpoint tensors; `conversion` names transformers' operations that make the
     entry from them. `dtype` is that of the loaded model. `reason` says why the entry is not
-    quantized, or where the result departs from Quanto's.
+    quantized, or where the result departs from Quanto's. `extra_for` names the class that takes the
+    entry where the model's own does not.
     """
 
     name: str
@@ -57,6 +58,7 @@ class TensorPlan:
     optimizer: str | None = None
     stored: tuple[Stored, ...] = ()
     shard: int | None = None
+    extra_for: str | None = None
 
     @property
     def nbytes(self) -> int:
@@ -111,11 +113,13 @@ class Plan:
 
     @cached_property
     def parameters(self) -> int:
-        """Number of parameters, tied ones once."""
+        """Number of parameters of the model's class, tied ones once."""
         return sum(
             tensor.numel
             for tensor in self.tensors
-            if tensor.is_parameter and tensor.action not in ("alias", "compute")
+            if tensor.is_parameter
+            and tensor.action not in ("alias", "compute")
+            and tensor.extra_for is None
         )
 
     @cached_property

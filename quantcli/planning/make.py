@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quantcli.dtypes import DOWNCASTS, QTYPES, SIZES, is_float
+from quantcli.dtypes import DOWNCASTS, SIZES, is_float
 from quantcli.errors import ModelError, UsageError
 from quantcli.planning.choose import Chooser, Decision
+from quantcli.planning.coverage import coverage_notice
 from quantcli.planning.data import Plan, Stored, TensorPlan
+from quantcli.planning.extras import Extra
 from quantcli.planning.layout import quantized_tensors
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
@@ -20,22 +21,25 @@ from quantcli.skeleton import Entry, WeightModule, weight_modules
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
 
-LOW_COVERAGE = 0.5
-
 
 def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     """Decide what becomes of every tensor of the model.
 
     Raises `ModelError` where the checkpoint lacks a tensor or has one of another shape, and
-    `UsageError` where the recipe's include patterns match nothing that can be quantized.
+    `UsageError` where the recipe's include patterns match nothing that can be quantized, or where
+    no row can be divided into groups of the size that was asked for.
     """
-    modules = weight_modules(source.skeleton)
     _check(source)
+    modules = weight_modules(source.skeleton)
     chooser = Chooser(recipe, modules)
     tensors = [
         _plan_entry(entry, source, modules, chooser) for entry in source.skeleton.entries.values()
     ]
-    if recipe.include and not any(tensor.action == "quantize" for tensor in tensors):
+    tensors += [
+        planned for extra in source.extras for planned in _plan_extra(extra, source, chooser)
+    ]
+    possible = any(module.obstacle is None for module in modules.values())
+    if recipe.include and possible and not any(t.action == "quantize" for t in tensors):
         patterns = ", ".join(recipe.include)
         raise UsageError(
             f"--include {patterns} matches no module that can be quantized",
@@ -52,9 +56,10 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         original_dtypes=_original(sharded, source),
         tensors=sharded,
         shards=shards,
-        untied=source.ties.untied,
+        untied=(*source.ties.untied, *(name for extra in source.extras for name in extra.untied)),
     )
-    return replace(plan, notices=(*_notices(plan, source), *chooser.unused()))
+    notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
+    return replace(plan, notices=notices)
 
 
 def _check(source: Source) -> None:
@@ -68,18 +73,22 @@ def _check(source: Source) -> None:
             if entry.is_parameter and not source.skeleton.computed(name):
                 missing.append(name)
         elif binding.shape != entry.shape:
-            misshapen.append(f"{name} is {list(binding.shape)} and must be {list(entry.shape)}")
-    where = f"{source.checkpoint.model} as {source.skeleton.architecture}"
+            misshapen.append(f"{name} is {list(binding.shape)}, not {list(entry.shape)}")
+    where = f"cannot load {source.checkpoint.model} as {source.skeleton.architecture}"
     if missing:
         raise ModelError(
-            f"{where}: the checkpoint lacks {_some(missing)}",
-            hint="the architecture in config.json must be the one that was saved",
+            f"{where}: {_count(missing)} missing ({_some(missing)})",
+            hint="config.json must name the class that was saved; --class chooses another",
         )
     if misshapen:
         raise ModelError(
-            f"{where}: wrong shape: {_some(misshapen)}",
-            hint="config.json and the weights are not of the same model",
+            f"{where}: {_count(misshapen)} of another shape ({_some(misshapen)})",
+            hint="config.json and the weights are not from the same model",
         )
+
+
+def _count(tensors: Sequence[object]) -> str:
+    return f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
 
 
 def _some(names: Sequence[str], limit: int = 3) -> str:
@@ -107,7 +116,9 @@ def _plan_entry(
         is_parameter=entry.is_parameter,
     )
     if entry.name in source.ties.aliases:
-        return replace(base, action="alias", reason=f"one with {source.ties.aliases[entry.name]}")
+        return replace(
+            base, action="alias", reason=f"same tensor as {source.ties.aliases[entry.name]}"
+        )
     binding = source.binding(entry.name)
     if binding is None:
         return replace(base, action="compute", reason="transformers computes it")
@@ -120,6 +131,27 @@ def _plan_entry(
     return _unquantized(base, decision.reason, source)
 
 
+def _plan_extra(extra: Extra, source: Source, chooser: Chooser) -> Iterator[TensorPlan]:
+    """Plan what another class takes, under the names that its loader finds."""
+    prefix = extra.prefix
+    modules = {
+        name: replace(module, name=f"{prefix}{name}")
+        for name, module in weight_modules(extra.source.skeleton).items()
+    }
+    why = f"not part of {source.skeleton.architecture}; kept for {extra.architecture}"
+    for name in extra.names:
+        entry = extra.source.skeleton.entries[name]
+        planned = _plan_entry(entry, extra.source, modules, chooser)
+        yield replace(
+            planned,
+            name=f"{prefix}{planned.name}",
+            module=f"{prefix}{planned.module}",
+            reason=why if planned.action != "quantize" or not planned.reason else planned.reason,
+            stored=tuple(replace(part, name=f"{prefix}{part.name}") for part in planned.stored),
+            extra_for=extra.architecture,
+        )
+
+
 def _decide(
     tensor: TensorPlan, leaf: str, source: Source, module: WeightModule | None, chooser: Chooser
 ) -> Decision:
@@ -128,9 +160,9 @@ def _decide(
     if chooser.recipe.weights in DOWNCASTS:
         return Decision(reason=f"cast to {tensor.dtype}")
     if aliases:
-        return Decision(reason=f"tied with {_some(aliases, 1)}: quantized it would be stored twice")
+        return Decision(reason=f"tied to {_some(aliases, 1)}; quantized, it would be stored twice")
     if module is None or leaf != "weight":
-        return Decision(reason=f"Quanto quantizes layers, and {tensor.kind} holds this itself")
+        return Decision(reason=f"not in a layer that Quanto quantizes ({tensor.kind})")
     if module.obstacle:
         return Decision(reason=module.obstacle)
     return chooser.choose(module.name, tensor.shape, tensor.dtype)
@@ -178,32 +210,34 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
         notices.append(
-            f"{len(ignored)} tensors of the checkpoint are not part of {plan.architecture} "
-            f"and are left out: {_some(ignored)}"
+            f"not part of {plan.architecture}, and left out: {_count(ignored)} ({_some(ignored)})"
+        )
+    extra = [tensor for tensor in plan.tensors if tensor.extra_for]
+    if extra:
+        classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
+        notices.append(
+            f"not part of {plan.architecture}, but kept for {classes}: "
+            f"{_count(extra)} ({_some([tensor.name for tensor in extra])})"
         )
     codes = _stored_as_codes(plan, source)
     if codes:
         notices.append(
-            f"{_some(codes)}: cast to {plan.dtype}, although not stored as weights are; if another "
-            "tool quantized this checkpoint, the result is wrong"
+            f"{_some(codes)}: cast to {plan.dtype}; if another tool quantized this checkpoint, "
+            "the result is wrong"
         )
     if plan.untied:
         notices.append(
-            f"{_some(plan.untied)}: stored apart, because the checkpoint holds it apart "
-            "although the config ties it"
+            f"{_some(plan.untied)}: stored separately; the config ties it, but the checkpoint has "
+            "a separate tensor"
         )
-    if plan.weights in QTYPES and plan.coverage < LOW_COVERAGE:
-        kept = ", ".join(
-            f"{tensor.name} ({tensor.kind})" for tensor in itertools.islice(plan.kept_matrices(), 3)
-        )
-        notices.append(
-            f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {kept}"
-        )
+    low = coverage_notice(plan)
+    if low is not None:
+        notices.append(low)
     casts = {tensor.dtype for tensor in plan.tensors if tensor.action == "cast"}
     if plan.nbytes > plan.original_bytes and any(is_float(dtype) for dtype in casts):
         notices.append(
-            f"the output is larger than the original: the model is {plan.dtype} "
-            f"and its checkpoint is not (--rest float16 or bfloat16 makes it smaller)"
+            f"the output is larger than the original, because the checkpoint is cast to "
+            f"{plan.dtype} (--rest float16 or bfloat16 makes it smaller)"
         )
     return notices
 

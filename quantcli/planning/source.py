@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES
+from quantcli.planning.extras import Extra, find_extras
 from quantcli.skeleton import Binding, Skeleton, Ties, bind, build, resolve_ties
 
 if TYPE_CHECKING:
@@ -21,10 +23,11 @@ SAMPLE = 1 << 12
 """Elements compared at the start, in the middle and at the end where they are not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A checkpoint together with the skeleton that its tensors fill.
 
+    `extras` are tensors that other classes take, and `unexpected` those that none takes.
     `sampled` tells that a tie was decided from samples, because the weights are not here yet.
     """
 
@@ -34,21 +37,51 @@ class Source:
     ties: Ties
     unexpected: Sequence[str]
     sampled: bool
+    extras: tuple[Extra, ...] = ()
 
     def binding(self, name: str) -> Binding | None:
         """Return where a stored entry comes from; a tied one may lend it from its alias."""
-        return self.bindings.get(self.ties.lenders.get(name, name))
+        binding = self.bindings.get(self.ties.lenders.get(name, name))
+        return binding or self._extra_bindings.get(name)
+
+    @cached_property
+    def _extra_bindings(self) -> dict[str, Binding]:
+        """The bindings of extra tensors, by the name under which they are stored."""
+        found = {}
+        for extra in self.extras:
+            for name in extra.names:
+                binding = extra.source.binding(name)
+                assert binding is not None, name
+                found[f"{extra.prefix}{name}"] = binding
+        return found
 
 
 def read_source(
-    checkpoint: Checkpoint, *, rest: str = "keep", trust_remote_code: bool = False, here: bool
+    checkpoint: Checkpoint,
+    *,
+    rest: str = "keep",
+    trust_remote_code: bool = False,
+    class_name: str | None = None,
+    here: bool,
 ) -> Source:
     """Join a checkpoint with its skeleton; `here` says that its weights are on the disk.
 
-    `rest` is the dtype of the whole model, or "keep" for the checkpoint's own.
+    `rest` is the dtype of the whole model, or "keep" for the checkpoint's own. `class_name` is the
+    class to build instead of the config's; what other classes take is then left out.
     Raises `ModelError` where the model cannot be built, or its tensors cannot be converted.
     """
-    skeleton = build(checkpoint, rest=rest, trust_remote_code=trust_remote_code)
+    skeleton = build(
+        checkpoint, rest=rest, trust_remote_code=trust_remote_code, class_name=class_name
+    )
+    own = _join(checkpoint, skeleton, here=here)
+    if class_name is not None:
+        return own
+    extras, unexpected = find_extras(own, lambda other: _join(checkpoint, other, here=here))
+    sampled = own.sampled or any(extra.source.sampled for extra in extras)
+    return replace(own, extras=extras, unexpected=unexpected, sampled=sampled)
+
+
+def _join(checkpoint: Checkpoint, skeleton: Skeleton, *, here: bool) -> Source:
     bindings, unexpected = bind(skeleton, checkpoint.tensors)
     compared: list[bool] = []
 

@@ -1,8 +1,10 @@
 """The model on the meta device: its modules, its ties, and where each parameter comes from."""
 
 from quantcli.skeleton.binding import Binding, bind
+from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.build import Entry, Skeleton, build
 from quantcli.skeleton.modules import WeightModule, weight_modules
+from quantcli.skeleton.siblings import build_siblings, prefix_in
 from quantcli.skeleton.ties import Ties, resolve_ties
 
 __all__ = [
@@ -12,7 +14,10 @@ __all__ = [
     "Ties",
     "WeightModule",
     "bind",
+    "bounded",
     "build",
+    "build_siblings",
+    "prefix_in",
     "resolve_ties",
     "weight_modules",
 ]

@@ -125,7 +125,7 @@ def _convert_on_meta(
         results = group.run(read, skeleton.model)
     except (ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError) as error:
         raise ModelError(
-            f"{group.first_target}: cannot be made ({label}) from {_some(group.sources())}: {error}"
+            f"cannot make {group.first_target} ({label}) from {_some(group.sources())}: {error}"
         ) from error
     return {
         target: Binding(

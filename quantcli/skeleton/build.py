@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, QuantcliError
 from quantcli.formats import SECTION, is_ours
+from quantcli.skeleton.bound import bounded
+from quantcli.skeleton.classes import check_class, config_for
+from quantcli.skeleton.soundness import check_config
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +51,13 @@ class Skeleton:
 
     def expected_elsewhere(self, name: str) -> bool:
         """Tell whether a checkpoint name is one that the class knows and does not load."""
-        patterns = [*(self.model._keys_to_ignore_on_load_unexpected or ())]
+        patterns = self.model._keys_to_ignore_on_load_unexpected or ()
+        return self.is_buffer(name) or any(re.search(pattern, name) for pattern in patterns)
+
+    def is_buffer(self, name: str) -> bool:
+        """Tell whether a checkpoint name is a buffer that the model no longer stores."""
         buffers = [buffer for buffer, _ in self.model.named_buffers()]
+        patterns = []
         if any(buffer.endswith("rotary_emb.inv_freq") for buffer in buffers):
             patterns.append(r"rotary_emb\.inv_freq")
         if any(buffer.endswith("position_ids") for buffer in buffers):
@@ -59,18 +66,32 @@ class Skeleton:
 
 
 def build(
-    checkpoint: Checkpoint, *, rest: str = "keep", trust_remote_code: bool = False
+    checkpoint: Checkpoint,
+    *,
+    rest: str = "keep",
+    trust_remote_code: bool = False,
+    class_name: str | None = None,
 ) -> Skeleton:
-    """Build the class that `config.architectures` names on the meta device.
+    """Build the class that `config.architectures` names, or `class_name`, on the meta device.
 
     `rest` is the dtype of the whole model, or "keep" for the one that `dtype="auto"` finds:
     the config's, else that of the first floating-point tensor of the checkpoint.
 
-    Raises `ModelError` where the architecture is unknown or the config does not fit its class.
+    Raises `ModelError` where the architecture is unknown or the config does not fit its class, and
+    `UsageError` where there is no class of that name for the model.
     """
-    config = _read_config(checkpoint, trust_remote_code)
-    model_class = _find_class(checkpoint, config, trust_remote_code)
-    dtype = _resolve_dtype(checkpoint, config, rest)
+    name, tensors = checkpoint.model, len(checkpoint.tensors)
+    with bounded(checkpoint.config, tensors=tensors, model=name):
+        check_config(checkpoint)
+        config = _read_config(checkpoint, trust_remote_code)
+        model_class = _find_class(checkpoint, config, trust_remote_code, class_name)
+        config = config_for(model_class, config, _as_local(checkpoint.folder()))
+        dtype = _resolve_dtype(checkpoint, config, rest)
+        return build_as(model_class, config, dtype)
+
+
+def build_as(model_class: type[PreTrainedModel], config: Any, dtype: torch.dtype) -> Skeleton:
+    """Build a class from a config that was read before. Raises `ModelError`."""
     model = _instantiate(model_class, config, dtype)
     return Skeleton(model=model, dtype=dtype, entries=_entries(model, dtype))
 
@@ -78,21 +99,20 @@ def build(
 def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
-    _check_types(checkpoint)
     section = checkpoint.config.get(SECTION) or {}
     method = section.get("quant_method")
     if method or is_ours(section):
         already = (
-            "a frozen directory already" if is_ours(section) else f"quantized already ({method})"
+            "already a frozen directory" if is_ours(section) else f"already quantized ({method})"
         )
         raise ModelError(
             f"{checkpoint.model} is {already}",
-            hint="name the original model, in float32, float16 or bfloat16",
+            hint="quantize the original model, in float32, float16 or bfloat16",
         )
     model_type = checkpoint.config.get("model_type")
     if not model_type and not checkpoint.has_code:
         raise ModelError(
-            f"config.json of {checkpoint.model} names no model_type: not a transformers model",
+            f"config.json of {checkpoint.model} has no model_type; not a transformers model",
             hint="quantcli reads models that transformers can load",
         )
     folder = _as_local(checkpoint.folder())
@@ -102,29 +122,6 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
         raise
     except (Exception, SystemExit) as error:  # a damaged config ends anywhere, and so does code
         raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=error) from error
-
-
-def _check_types(checkpoint: Checkpoint) -> None:
-    """Refuse a config whose own keys are not of the type that they have in every model."""
-    config = checkpoint.config
-    names = config.get("architectures") or []
-    wrong = {
-        "architectures": not isinstance(names, list) or not all(isinstance(n, str) for n in names),
-        "dtype": not isinstance(config.get("dtype") or "", str | dict),
-        "model_type": not isinstance(config.get("model_type") or "", str),
-        "torch_dtype": not isinstance(config.get("torch_dtype") or "", str | dict),
-        "quantization_config": not isinstance(config.get("quantization_config") or {}, dict),
-    }
-    for key in (key for key, is_wrong in wrong.items() if is_wrong):
-        value = _short(json.dumps(config[key]))
-        raise ModelError(
-            f"config.json of {checkpoint.model} is damaged: {key} cannot be {value}",
-            hint="download it again",
-        )
-
-
-def _short(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _as_local(folder: Path) -> str:
@@ -145,18 +142,18 @@ def _unknown_architecture(
             hint="read that code, then pass --trust-remote-code to run it",
         )
     if isinstance(error, ImportError):
-        return ModelError(f"{message}: {_first_line(error)}", hint="install what it names")
+        return ModelError(f"{message}: {_first_line(error)}", hint="install the missing package")
     if checkpoint.has_code:
         return ModelError(
-            f"{message} with its own code: {_first_line(error)}",
-            hint="QUANTCLI_DEBUG=1 shows where that code ends",
+            f"{message}: its own code failed: {_first_line(error)}",
+            hint="QUANTCLI_DEBUG=1 shows where it failed",
         )
     known = checkpoint.config.get("model_type") in transformers.CONFIG_MAPPING
     if known:
-        return ModelError(f"{message}: {_first_line(error)}", hint="mend its config.json")
+        return ModelError(f"{message}: {_first_line(error)}", hint="fix its config.json")
     return ModelError(
         f"{message}: transformers {transformers.__version__} does not know this architecture",
-        hint="upgrade transformers if the model is newer than it",
+        hint="upgrade transformers if the model is newer",
     )
 
 
@@ -170,13 +167,17 @@ def _first_line(error: BaseException) -> str:
 
 
 def _find_class(
-    checkpoint: Checkpoint, config: Any, trust_remote_code: bool
+    checkpoint: Checkpoint, config: Any, trust_remote_code: bool, class_name: str | None
 ) -> type[PreTrainedModel]:
     import transformers
 
     names = getattr(config, "architectures", None) or []
+    if class_name is not None:
+        names = [class_name]
     for name in names:
         remote = _remote_class(checkpoint, config, name) if trust_remote_code else None
+        if class_name is not None and remote is None:
+            check_class(class_name, config)
         found = remote or getattr(transformers, name, None)
         if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found
@@ -184,7 +185,7 @@ def _find_class(
         default: Any = transformers.MODEL_MAPPING[type(config)]
         base: type[PreTrainedModel] = default[0] if isinstance(default, tuple) else default
         return base
-    missing = LookupError("there is no such class")
+    missing = LookupError("no such class")
     raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=missing)
 
 
@@ -217,7 +218,12 @@ def _resolve_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtyp
     metadata = checkpoint.index_metadata
     _, dtype = _get_dtype(wanted, None, config, metadata, empty, weights_only=True)
     if not dtype.is_floating_point:
-        raise ModelError(f"{checkpoint.model} holds no floating-point weights ({dtype})")
+        raise ModelError(f"{checkpoint.model} has no floating-point weights ({dtype})")
+    if dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        raise ModelError(
+            f"{checkpoint.model} is {dtype}, a dtype that models cannot compute in",
+            hint="--rest bfloat16 loads it as bfloat16",
+        )
     return dtype
 
 
@@ -228,12 +234,12 @@ def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.d
     try:
         with ContextManagers(context):
             model = model_class(config)
-    except MemoryError:
+    except (MemoryError, QuantcliError):
         raise
     except (Exception, SystemExit) as error:  # as does a config that does not fit its class
         raise ModelError(
             f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}",
-            hint="the config must be the one that was saved with the weights",
+            hint="config.json must be the one saved with the weights",
         ) from error
     return model.eval()
 

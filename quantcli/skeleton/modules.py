@@ -31,7 +31,7 @@ def weight_modules(skeleton: Skeleton) -> dict[str, WeightModule]:
     for name, module in skeleton.model.named_modules(remove_duplicate=False):
         if module._parameters:
             shared = len(paths[id(module)]) > 1
-            obstacle = "one module under two names" if shared else obstacle_of(module)
+            obstacle = "one module with two names" if shared else obstacle_of(module)
             found[name] = WeightModule(name=name, kind=type(module).__name__, obstacle=obstacle)
     return found
 
@@ -47,13 +47,13 @@ def obstacle_of(module: nn.Module) -> str | None:
     kind = type(module).__name__
     base = next((base for base in (nn.Linear, nn.Conv2d) if isinstance(module, base)), None)
     if base is None:
-        return f"Quanto has no quantized {kind}"
+        return f"Quanto does not quantize {kind}"
     if type(module) is base:
         return None
     if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
-        return f"{kind} is a {base.__name__} with tensors of its own"
+        return f"{kind} is a {base.__name__} with extra tensors"
     methods = ("forward", "_conv_forward") if base is nn.Conv2d else ("forward",)
     own = any(getattr(type(module), method) is not getattr(base, method) for method in methods)
     if own and not computes_as(module, base):
-        return f"{kind} is a {base.__name__} with a forward of its own"
+        return f"{kind} is a {base.__name__} with its own forward"
     return None

@@ -50,7 +50,7 @@ CONFIGS = [
     pytest.param({"architectures": ["TFBertModel"]}, "TFBertModel", id="class of tensorflow"),
     pytest.param({"architectures": ["LlamaModel"]}, "LlamaModel", id="class of another model"),
     pytest.param({"model_type": ["bert"]}, "model_type cannot be", id="model type a list"),
-    pytest.param({"model_type": None}, "names no model_type", id="no model type"),
+    pytest.param({"model_type": None}, "has no model_type", id="no model type"),
     pytest.param({"quantization_config": "int8"}, "quantization_config", id="quantization text"),
     pytest.param({"dtype": 16}, "dtype cannot be 16", id="dtype a number"),
     pytest.param({"dtype": "nonsense"}, "nonsense", id="dtype unknown"),
@@ -58,10 +58,12 @@ CONFIGS = [
     pytest.param({"hidden_size": "abc"}, "hidden_size", id="width text"),
     pytest.param({"hidden_size": -1}, "negative dimension", id="width negative"),
     pytest.param({"hidden_size": 10**12}, "overflowed", id="width beyond memory"),
-    pytest.param({"hidden_size": 256}, "wrong shape: ", id="width of another model"),
+    pytest.param({"hidden_size": 256}, " tensors of another shape (", id="width of another model"),
     pytest.param({"num_attention_heads": 0}, "BertModel", id="no heads"),
     pytest.param({"num_attention_heads": 5}, "multiple of the number", id="heads do not divide"),
-    pytest.param({"num_hidden_layers": 3}, "lacks encoder.layer.2", id="a layer too many"),
+    pytest.param(
+        {"num_hidden_layers": 3}, "16 tensors missing (encoder.layer.2", id="a layer too many"
+    ),
     pytest.param({"vocab_size": 0}, "BertModel", id="no vocabulary"),
     pytest.param({"hidden_act": "nope"}, "nope", id="activation unknown"),
     pytest.param({"id2label": 3}, "BertModel", id="labels a number"),

@@ -107,17 +107,20 @@ def already_quantized(folder):
         pytest.param(truncated, "model.safetensors", "", id="truncated"),
         pytest.param(
             lacking,
-            "lacks encoder.layer.1.output.dense.weight",
-            "the one that was saved",
+            "1 tensor missing (encoder.layer.1.output.dense.weight)",
+            "the class that was saved",
             id="tensor missing",
         ),
         pytest.param(
-            misshapen, "pooler.dense.bias is [3] and must be [128]", "not of the same", id="shape"
+            misshapen,
+            "1 tensor of another shape (pooler.dense.bias is [3], not [128])",
+            "not from the same",
+            id="shape",
         ),
         pytest.param(
             already_quantized,
-            "bert is quantized already (gptq)",
-            "name the original",
+            "bert is already quantized (gptq)",
+            "quantize the original model",
             id="quantized",
         ),
     ],
@@ -235,7 +238,7 @@ def test_a_frozen_directory_is_not_quantized_again(bert, fails, capsys, tmp_path
     assert main(["quantize", str(bert), "-o", str(tmp_path / "frozen"), "-q"]) == 0
     capsys.readouterr()
     code, error, _ = fails("quantize", tmp_path / "frozen")
-    assert (code, "frozen is a frozen directory already" in error) == (3, True)
+    assert (code, "frozen is already a frozen directory" in error) == (3, True)
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])

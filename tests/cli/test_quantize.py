@@ -81,7 +81,7 @@ def test_dry_run(bert, tmp_path, capsys):
     assert main(["quantize", bert, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "encoder.layer.*.output.dense.weight" in out
-    assert "Quanto has no quantized Embedding" in out
+    assert "Quanto does not quantize Embedding" in out
     assert main(["quantize", bert, "--dry-run", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert {tensor["action"] for tensor in plan["tensors"]} == {"keep", "quantize"}
@@ -115,12 +115,11 @@ def test_a_dtype_by_another_name(bert, capsys):
     assert [row["weights"] for row in rows] == ["int8", "float16"]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "mixtral"])
-def test_low_coverage_is_said(tiny_model, tmp_path, capsys, kind):
-    assert main(["quantize", str(tiny_model(kind)), "-o", str(tmp_path / "out")]) == 0
+def test_low_coverage_is_said(tiny_model, tmp_path, capsys):
+    assert main(["quantize", str(tiny_model("mixtral")), "-o", str(tmp_path / "out")]) == 0
     warning = capsys.readouterr().err
     assert "of the weights are quantized; the largest kept: " in warning
-    assert {"gpt2": "(Conv1D)", "mixtral": "(MixtralExperts)"}[kind] in warning
+    assert "(MixtralExperts)" in warning
 
 
 def test_patterns(bert, capsys):

@@ -49,7 +49,7 @@ def spoilt(folder, target, name, value):
 def test_refused(tiny_model, tmp_path, kind, stored, parameter, options, value):
     folder = spoilt(tiny_model(kind), tmp_path / "model", stored, value)
     with pytest.raises(ModelError, match="not finite") as caught:
-        quantcli.quantize(folder, output=tmp_path / "out", **options)
+        quantcli.quantize(folder, allow_unquantized=True, output=tmp_path / "out", **options)
     assert caught.value.message.startswith(f"{parameter or stored}: ")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -1,0 +1,60 @@
+"""How much of a model is quantized, and what is said where that is little or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from quantcli.dtypes import QTYPES
+from quantcli.errors import ModelError
+from quantcli.planning.data import Plan, TensorPlan
+
+LOW_COVERAGE = 0.5
+
+SHOWN = 3
+"""Kinds of modules, or tensors, that a message names."""
+
+_CHOSEN = ("excluded by ", "kept by rule ", "not included")
+
+
+def check_quantized(plan: Plan) -> None:
+    """Raise `ModelError` where a plan is to quantize, and quantizes nothing."""
+    if plan.weights not in QTYPES or _quantized(plan):
+        return
+    kept = plan.kept_matrices()
+    hint = "--allow-unquantized writes it anyway; -w bfloat16 casts the whole model"
+    if any(tensor.reason.startswith(_CHOSEN) for tensor in kept):
+        hint = "exclude less, or use --allow-unquantized to write it anyway"
+    raise ModelError(
+        f"nothing to quantize to {plan.weights} in {plan.model}; {_reasons(kept)}",
+        hint=hint,
+    )
+
+
+def coverage_notice(plan: Plan) -> str | None:
+    """Say that little or nothing of a model is quantized, and what is kept."""
+    if plan.weights not in QTYPES or (plan.coverage >= LOW_COVERAGE and _quantized(plan)):
+        return None
+    kept = plan.kept_matrices()
+    if not _quantized(plan):
+        return f"nothing is quantized; {_reasons(kept)}"
+    largest = ", ".join(f"{tensor.name} ({tensor.kind})" for tensor in kept[:SHOWN])
+    return f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {largest}"
+
+
+def _quantized(plan: Plan) -> bool:
+    """Tell whether anything of the model's own class is quantized."""
+    return any(tensor.extra_for is None for tensor in plan.quantized)
+
+
+def _reasons(kept: list[TensorPlan]) -> str:
+    """Name the kinds of modules that are kept, largest first, and why the largest of each is."""
+    counts, sizes, reasons = Counter[str](), Counter[str](), dict[str, str]()
+    for tensor in kept:
+        counts[tensor.kind] += 1
+        sizes[tensor.kind] += tensor.nbytes
+        reasons.setdefault(tensor.kind, tensor.reason)
+    if not kept:
+        return "it has no weight matrices"
+    named = [f"{counts[kind]} {kind} ({reasons[kind]})" for kind, _ in sizes.most_common(SHOWN)]
+    more = len(sizes) - SHOWN
+    return "kept: " + ", ".join(named) + (f" and {more} more kinds" if more > 0 else "")

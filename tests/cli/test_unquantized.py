@@ -1,0 +1,83 @@
+"""A model of which nothing would be quantized: an error with the reason, unless it is allowed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import quantcli
+from quantcli.cli import main
+from quantcli.errors import ModelError
+
+REASON = (
+    "kept: 8 Conv1D (Quanto does not quantize Conv1D), "
+    "2 Embedding (tied to lm_head.weight; quantized, it would be stored twice)"
+)
+
+
+@pytest.fixture
+def gpt2(tiny_model, tmp_path, monkeypatch):
+    """Link a tiny GPT-2 into a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").symlink_to(tiny_model("gpt2"))
+    return "gpt2"
+
+
+def test_it_is_an_error(gpt2, tmp_path, capsys):
+    assert main(["quantize", gpt2, "-w", "int4"]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        f"error: nothing to quantize to int4 in gpt2; {REASON}",
+        "hint: --allow-unquantized writes it anyway; -w bfloat16 casts the whole model",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["gpt2"]
+
+
+def test_it_can_be_allowed(gpt2, capsys):
+    assert main(["quantize", gpt2, "--allow-unquantized", "-o", "out"]) == 0
+    assert f"warning: nothing is quantized; {REASON}\n" in capsys.readouterr().err
+    assert main(["verify", "out"]) == 0
+    assert main(["compare", gpt2, "out", "--samples", "2", "-q"]) == 0
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_shows_the_plan_first(gpt2, capsys, as_json):
+    assert main(["quantize", gpt2, "--dry-run", *(["--json"] if as_json else [])]) == 3
+    captured = capsys.readouterr()
+    assert "error: nothing to quantize to int8 in gpt2; kept: " in captured.err
+    if as_json:
+        assert json.loads(captured.out)["tensors_quantized"] == 0
+    else:
+        assert "0 tensors quantized" in captured.out
+    assert main(["quantize", gpt2, "--dry-run", "--allow-unquantized"]) == 0
+
+
+def test_size_shows_all_rows(gpt2, capsys):
+    assert main(["size", gpt2, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["predictions"]) == 7
+    assert captured.err == f"warning: nothing is quantized; {REASON}\n"
+
+
+def test_a_downcast_quantizes_nothing_and_is_right(gpt2):
+    assert main(["quantize", gpt2, "-w", "bfloat16", "-q"]) == 0
+
+
+def test_what_the_user_excluded_is_the_reason(tiny_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = str(tiny_model("bert"))
+    capsys.readouterr()  # making the model shows progress
+    assert main(["quantize", folder, "--exclude", "*", "-o", "out"]) == 3
+    error, hint = capsys.readouterr().err.splitlines()
+    assert "kept: 13 Linear (excluded by *), 3 Embedding (Quanto does not" in error
+    assert hint == "hint: exclude less, or use --allow-unquantized to write it anyway"
+
+
+def test_in_python(gpt2):
+    for call in (quantcli.plan, quantcli.quantize):
+        with pytest.raises(ModelError, match="nothing to quantize to int8 in gpt2"):
+            call(gpt2)
+    assert quantcli.plan(gpt2, allow_unquantized=True).quantized == ()
+    assert quantcli.quantize(gpt2, allow_unquantized=True).output.is_dir()
