@@ -49,8 +49,8 @@ def quantize(
     """Quantize a model's weights and write a frozen directory.
 
     The directory holds the quantized weights, the model's config and its tokenizer or processor, a
-    manifest and a model card. It loads with quantcli.load, or with transformers once quantcli is
-    imported.
+    manifest and a model card. It loads with quantcli.load, and with transformers wherever quantcli
+    is installed.
     """
     began = time.perf_counter()
     from quantcli.api import make_request

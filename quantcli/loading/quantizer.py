@@ -13,6 +13,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 from quantcli.errors import ModelError
 from quantcli.formats import MARK, METHOD, SECTION_VERSION
 from quantcli.frozen.section import check_section
+from quantcli.loading.tensors import FLOATS
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +124,7 @@ class FrozenQuantizer(HfQuantizer):
     ) -> torch.dtype | None:
         """Cast scales as the other floats, and leave quantized data (integers, float8) alone."""
         del converter
-        return dtype if param.get_dtype() in ("F64", "F32", "F16", "BF16") else None
+        return dtype if param.get_dtype() in FLOATS else None
 
     def get_load_operations(self) -> dict[str, Any]:
         """Name the operation that turns stored parts into a weight."""

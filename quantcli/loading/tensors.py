@@ -19,6 +19,10 @@ Header = tuple[str, tuple[int, ...]]
 """The safetensors dtype code and the shape of a stored tensor."""
 
 
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""The dtype codes that may stand for a floating-point tensor."""
+
+
 def read_headers(files: Iterable[str]) -> dict[str, Header]:
     """Read the name, dtype and shape of every tensor in safetensors files."""
     from safetensors import SafetensorError, safe_open
@@ -105,8 +109,8 @@ def _check_header(name: str, header: Header, expected: Header) -> None:
     code, shape = header
     if shape != expected[1]:
         raise ModelError(f"{name} is stored with shape {list(shape)}, not {list(expected[1])}")
-    if expected[0] and code != expected[0]:
-        raise ModelError(f"{name} is stored as {code}, not as {expected[0]}")
+    if code not in ({expected[0]} if expected[0] else FLOATS):
+        raise ModelError(f"{name} is stored as {code}, not as {expected[0] or 'a float'}")
 
 
 def _missing(model: PreTrainedModel, missing: list[str], naming: Naming) -> ModelError:
