@@ -167,7 +167,7 @@ def _say_what_runs(prepared: Prepared) -> None:
 def _say_how_long(seconds: float) -> None:
     if seconds >= LONG:
         about = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-        tell(f"about {about} to go; fewer --samples or --max-tokens, or --no-generate, take less")
+        tell(f"about {about} to go; --samples, --max-tokens and --no-generate make it shorter")
 
 
 def _write_files(

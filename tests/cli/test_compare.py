@@ -143,7 +143,7 @@ def test_a_long_comparison_says_so(compare, gpt, monkeypatch):
     monkeypatch.setattr("quantcli.cli.compare.LONG", 0.0)
     told = compare(*gpt).err.splitlines()
     assert re.fullmatch(
-        r"about \d+ s to go; fewer --samples or --max-tokens, or --no-generate, take less", told[1]
+        r"about \d+ s to go; --samples, --max-tokens and --no-generate make it shorter", told[1]
     )
     assert "to go" not in compare(*gpt, "--quiet").err
 
