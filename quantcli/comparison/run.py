@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from quantcli.comparison.clock import Clock
-from quantcli.comparison.family import Outputs
+from quantcli.comparison.family import Outputs, settled
 from quantcli.comparison.spool import Spool
 from quantcli.comparison.summary import Ran, sum_up
 from quantcli.errors import ModelError
@@ -42,7 +42,7 @@ def run(prepared: Prepared, progress: Progress) -> Comparison:
 
 
 def _run_original(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
-    with _Loaded(prepared.original, prepared) as loaded:
+    with _Loaded(prepared.original, prepared) as loaded, settled():
         for index, feed in enumerate(prepared.feeds):
             spool.write(index, prepared.family.run(loaded.model, feed, loaded.clock, None))
             progress.advance(1)
@@ -53,7 +53,7 @@ def _run_quantized(
     prepared: Prepared, spool: Spool, progress: Progress
 ) -> tuple[Ran, Counter[str]]:
     nonfinite: Counter[str] = Counter()
-    with _Loaded(prepared.quantized, prepared) as loaded:
+    with settled(), _Loaded(prepared.quantized, prepared) as loaded:
         for index, feed in enumerate(prepared.feeds):
             reference = spool.read(index)
             found = prepared.family.run(loaded.model, feed, loaded.clock, reference)
