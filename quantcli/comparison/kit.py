@@ -194,6 +194,7 @@ class Kit:
             )
         except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason.partition(". ")[0]  # what follows is advice for another situation
             what = kind.__name__.removeprefix("Auto")
             raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error
 

@@ -12,7 +12,7 @@ import torch
 from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.embeddings import text_feeds
-from quantcli.comparison.family import Outputs, Setting
+from quantcli.comparison.family import Outputs, Setting, UnsuitedError
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
 from quantcli.comparison.language import CausalLanguage, Seq2Seq, continued
@@ -38,9 +38,14 @@ class Multimodal:
         self._kind = kind
         self._language: CausalLanguage | Seq2Seq = CausalLanguage()
         self._placeholders = Placeholders()
+        self._silent = False
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each picture or recording, with a text."""
+        if not forward_names(setting.model_class).intersection(MEDIA[self._kind].inputs):
+            raise UnsuitedError(
+                f"{setting.model_class.__name__} takes no {self._kind}", hint="try another --task"
+            )
         if setting.kit.config.get("is_encoder_decoder"):
             self._language = Seq2Seq(self._kind)
         self._language.max_tokens = setting.max_tokens
@@ -51,13 +56,20 @@ class Multimodal:
         """Return the logits of each next token of the text, and what is written."""
         inputs = self._placeholders.fill(model, feed.inputs)
         chosen = _predicted(model, inputs, self._kind)
-        return self._language.run(
-            model, replace(feed, inputs=inputs, chosen=chosen), clock, reference
-        )
+        generate = feed.generate and not self._silent
+        filled = replace(feed, inputs=inputs, chosen=chosen, generate=generate)
+        try:
+            return self._language.run(model, filled, clock, reference)
+        except UnsuitedError:
+            if not generate or reference is not None:
+                raise
+            self._silent = True  # some only write with what their own processor makes
+            return self._language.run(model, replace(filled, generate=False), clock, reference)
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
         """Keep how far the distributions are apart, and what was written."""
-        self._language.observe(feed, original, quantized)
+        wrote = replace(feed, generate="generated" in original)
+        self._language.observe(wrote, original, quantized)
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
         """Return KL, agreement, perplexity and how alike the texts are."""
@@ -131,7 +143,8 @@ def _prepare(kit: Kit, kind: str, item: Item, text: Item) -> Feed:
     inputs = kit.process(kind, item.value, text.value)
     if inputs is None:
         inputs = _sense(kit, kind, item) | kit.tokenize(text.name, text.value)
-    return _feed(item.name, inputs, f"{item.name}: {text.value}", kit.labels(text.target))
+    shown = text.value if text.value == item.name else f"{item.name}: {text.value}"
+    return _feed(item.name, inputs, shown, kit.labels(text.target))
 
 
 def _sense(kit: Kit, kind: str, item: Item) -> dict[str, torch.Tensor]:

@@ -79,15 +79,13 @@ class Placeholders:
         ids = inputs["input_ids"]
         if not bool((ids == token).any()):
             count = self._count(model, inputs, medium)
-            if count is None:
-                return dict(inputs)
             ids = _insert(ids, _around(model.config, medium, [token] * count), model.config)
         return _with_ids(model, inputs, ids, (ids == token).long())
 
-    def _count(self, model: Any, inputs: Inputs, medium: Medium) -> int | None:
+    def _count(self, model: Any, inputs: Inputs, medium: Medium) -> int:
         method = _method(model, medium.features)
         if method is None:
-            return None
+            return 1  # which a model without that method multiplies itself (Qwen2-Audio)
         senses = {name: value for name, value in inputs.items() if name not in _TEXT}
         key = tuple((name, _shape(value)) for name, value in sorted(senses.items()))
         if key not in self.counts:

@@ -188,11 +188,12 @@ def _is_given(samples: SampleOptions) -> bool:
 def _lacking(kit: Kit, task: str) -> dict[str, str]:
     """Return what is missing to prepare samples of the kinds that a task takes."""
     makers = {
-        "text": (kit.tokenizer, "a tokenizer"),
-        "image": (kit.image_processor, "an image processor"),
-        "audio": (kit.feature_extractor, "a feature extractor"),
+        "text": ("tokenizer", "a tokenizer"),
+        "image": ("image_processor", "an image processor"),
+        "audio": ("feature_extractor", "a feature extractor"),
     }
-    return {kind: makers[kind][1] for kind in NEEDS[task] if makers[kind][0] is None}
+    needed = {kind: makers[kind] for kind in NEEDS[task]}
+    return {kind: what for kind, (name, what) in needed.items() if getattr(kit, name) is None}
 
 
 def _notices(kit: Kit, family: Family, lacking: tuple[str, ...] | None) -> list[str]:

@@ -52,8 +52,10 @@ def feature_extractor(config: Mapping[str, Any]) -> Any:
     known = feature_extraction_auto.FEATURE_EXTRACTOR_MAPPING_NAMES  # type: ignore[attr-defined]
     name = known.get(str(config.get("model_type")))
     audio = part(config, "audio_config")
-    sizes = {name: audio.get(name) for name in ("num_mel_bins", "max_length")}
-    return _make(name, lambda _: sizes) if isinstance(name, str) else None
+    settings = {name: audio.get(name) for name in ("num_mel_bins", "max_length")}
+    if audio.get("enable_fusion") is False:
+        settings["truncation"] = "rand_trunc"
+    return _make(name, lambda _: settings) if isinstance(name, str) else None
 
 
 def part(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

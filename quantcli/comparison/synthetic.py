@@ -73,6 +73,9 @@ class Synthetic:
 
     def features(self) -> torch.Tensor:
         """Return the features of audio: as many bins and frames as Whisper's config says."""
+        width = self._config.get("feature_projection_input_dim")
+        if width is not None:  # Wav2Vec2-BERT, whose frames come first
+            return self._normal(1, FRAMES, int(width))
         bins = self._audio.get("num_mel_bins") or self._config.get("num_mel_bins") or 80
         positions = self._audio.get("max_source_positions")
         return self._normal(1, int(bins), 2 * int(positions or 1500))
@@ -89,6 +92,9 @@ class Synthetic:
         found = self._processed(names)
         if main not in found:
             found = {"pixel_values": self.image()} if main == "pixel_values" else {}
+        frames = self._config.get("num_frames")
+        if frames and found and found[main].dim() == 5:  # a video, of which this is a frame
+            found[main] = found[main].expand(-1, int(frames), -1, -1, -1).contiguous()
         return found
 
     def sounds(self, names: frozenset[str]) -> dict[str, torch.Tensor]:
@@ -120,6 +126,10 @@ class Synthetic:
             made["input_ids"] = self.tokens()
         if "decoder_input_ids" in names and self.has_text:
             made["decoder_input_ids"] = self.codes()
+        if "decoder_input_values" in names:
+            made["decoder_input_values"] = self.features().transpose(1, 2)[:, :FRAMES]
+        if "speaker_embeddings" in names:
+            made["speaker_embeddings"] = self._normal(1, self._config["speaker_embedding_dim"])
         return made
 
     def main_input(self, model_class: Any) -> dict[str, torch.Tensor]:
@@ -153,8 +163,9 @@ class Synthetic:
         if extractor is None:
             return {}
         try:
-            wave = self.wave()[0].numpy()
-            return dict(extractor(wave, sampling_rate=WAVE, return_tensors="pt"))
+            rate = getattr(extractor, "sampling_rate", WAVE)
+            wave = self._normal(rate).numpy()
+            return dict(extractor(wave, sampling_rate=rate, return_tensors="pt"))
         except FAILURES:
             return {}
 

@@ -9,10 +9,10 @@ import torch
 from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.estimates import Estimates
-from quantcli.comparison.family import Outputs, Setting, call, logits_of
+from quantcli.comparison.family import Outputs, Setting, UnsuitedError, call, logits_of
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
-from quantcli.comparison.synthetic import forward_names
+from quantcli.comparison.synthetic import SOUNDS, forward_names
 from quantcli.metrics.distributions import Distances, distances
 from quantcli.metrics.sequences import common_prefix
 
@@ -33,6 +33,10 @@ class Transcripts:
             items = setting.samples.audios
             return [_feed(item.name, kit.hear(item.name, item.value)) for item in items], False
         names = forward_names(setting.model_class)
+        if not names.intersection(SOUNDS):
+            raise UnsuitedError(
+                f"{setting.model_class.__name__} takes no audio", hint="try another --task"
+            )
         return [
             _feed(f"synthetic recording {index + 1}", made.sounds(names))
             for index in range(setting.count)

@@ -49,20 +49,27 @@ def gather(
 def _check_kinds(asked: Sequence[Asked], needs: Sequence[str]) -> None:
     for sample in asked:
         if sample.kind not in needs:
-            takes = " and ".join(needs) or "only inputs made from its config"
+            if not needs:
+                raise UsageError(
+                    f"{sample.where}: a comparison of outputs takes no samples",
+                    hint="leave it out: the inputs are random, made from the config",
+                )
             raise UsageError(
-                f"{sample.where}: this model takes no {sample.kind}", hint=f"it takes {takes}"
+                f"{sample.where}: this model takes no {sample.kind}",
+                hint=f"it takes {' and '.join(needs)}",
             )
 
 
 def _check_prepared(asked: Sequence[Asked], lacking: Mapping[str, str]) -> None:
     for sample in asked:
         if sample.kind in lacking:
-            leave = sample.where.split()[0] if sample.where.startswith("--") else "those samples"
-            needs = sample.where if leave.startswith("--") else f"{sample.where}: {sample.kind}"
+            option = f"--{sample.kind}"
+            by_option = sample.where.startswith(option)
             raise UsageError(
-                f"{needs} needs {lacking[sample.kind]}",
-                hint=f"add its files to the model's folder, or leave out {leave}",
+                f"{option if by_option else f'{sample.where}: {sample.kind}'} needs "
+                f"{lacking[sample.kind]}",
+                hint="add its files to the model's folder, or leave out "
+                + (option if by_option else f"the field {sample.kind}"),
             )
 
 
