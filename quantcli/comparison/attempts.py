@@ -8,23 +8,34 @@ from typing import TYPE_CHECKING
 from quantcli.comparison.family import UnsuitedError
 from quantcli.comparison.prepare import Prepared, fall_back
 from quantcli.comparison.run import run
+from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
     from quantcli.comparison.data import Comparison
     from quantcli.execute import Progress
 
 
-def attempt(
-    prepared: Prepared, progress: Progress, check: Callable[[Prepared], None]
-) -> Comparison:
-    """Run as prepared; where the original cannot be run so, in the next way.
+Check = Callable[[Prepared], None]
+"""Raises `UsageError` where what the user asked for does not fit what is prepared."""
 
-    `check` is called with what is prepared before it is run, and may refuse it. Raises
-    `ModelError` where no way is left.
+
+def attempt(prepared: Prepared, progress: Progress, check: Check) -> Comparison:
+    """Run as prepared and checked; where the original cannot be run so, in the next way.
+
+    Raises `ModelError` where no way is left.
     """
     while True:
-        check(prepared)
         try:
             return run(prepared, progress)
         except UnsuitedError as error:
-            prepared = fall_back(prepared, error)
+            prepared = _next(prepared, error, check)
+
+
+def _next(prepared: Prepared, error: UnsuitedError, check: Check) -> Prepared:
+    """Return the next way for which the user's gates and baseline are. Raises `error`."""
+    found = fall_back(prepared, error)
+    try:
+        check(found)
+    except UsageError:
+        return _next(found, error, check)
+    return found
