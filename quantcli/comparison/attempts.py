@@ -22,13 +22,17 @@ Check = Callable[[Prepared], None]
 def attempt(prepared: Prepared, progress: Progress, check: Check) -> Comparison:
     """Run as prepared and checked; where the original cannot be run so, in the next way.
 
-    Raises `ModelError` where no way is left.
+    Raises what is wrong with the first way, the best, where no other is left.
     """
-    while True:
-        try:
-            return run(prepared, progress)
-        except UnsuitedError as error:
-            prepared = _next(prepared, error, check)
+    try:
+        return run(prepared, progress)
+    except UnsuitedError as error:
+        first = error
+        following = _next(prepared, error, check)
+    try:
+        return attempt(following, progress, check)
+    except UnsuitedError:
+        raise UnsuitedError(first.message) from None  # its hint is one of the ways that failed
 
 
 def _next(prepared: Prepared, error: UnsuitedError, check: Check) -> Prepared:

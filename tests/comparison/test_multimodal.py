@@ -141,6 +141,22 @@ def test_the_processor_of_a_folder_counts_the_tokens(model, tmp_path):
     assert found["pixel_values"].shape == (1, 3, 28, 28)
 
 
+def test_a_chat_template_is_used(model, tmp_path):
+    folder = prepared(shutil.copytree(model("llava"), tmp_path / "llava"), llava_processor)
+    from PIL import Image
+
+    template = (
+        "{% for m in messages %}U{% for c in m.content %}"
+        "{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}"
+        "{% endfor %}{% endfor %}{% if add_generation_prompt %}A{% endif %}"
+    )
+    (folder / "chat_template.jinja").write_text(template)
+    kit = Kit(folder, json.loads((folder / "config.json").read_text()))
+    found = kit.process("image", Image.new("RGB", (50, 30)), "cat")["input_ids"][0].tolist()
+    told = [word for word in map(kit.tokenizer.decode, found) if word.isalpha()]
+    assert "".join(told) == "UcatA"
+
+
 def test_pictures_and_texts_are_paired(own, tmp_path):
     from PIL import Image
 

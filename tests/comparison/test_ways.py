@@ -104,3 +104,17 @@ def test_the_order_of_ways():
     assert order("outputs", asked=True) == outputs
     assert order("masked-lm", asked=True) == order("masked-lm", given=True) == ["masked-lm"]
     assert order("image-text-to-text")[1:3] == ["outputs", "causal-lm"]
+
+
+def test_the_first_error_is_told_where_no_way_works(tiny_model, monkeypatch):
+    from quantcli.comparison import whole
+
+    def refuse(*_):
+        raise UnsuitedError("not like this either")
+
+    monkeypatch.setattr(whole, "call", refuse)
+    folder = tiny_model("bert")
+    monkeypatch.setattr("quantcli.comparison.embeddings.call", lambda *_: object())
+    with pytest.raises(quantcli.ModelError, match="BertModel gives no embedding output") as caught:
+        quantcli.compare(folder, folder, samples=FEW)
+    assert caught.value.hint is None
