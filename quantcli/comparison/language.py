@@ -23,6 +23,7 @@ from quantcli.comparison.family import (
 )
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
+from quantcli.comparison.synthetic import forward_names
 from quantcli.errors import ModelError
 from quantcli.metrics.distributions import Distances, distances, negative_log_likelihood
 from quantcli.metrics.sequences import common_prefix
@@ -255,7 +256,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
             Feed(
                 name=f"synthetic recording {index + 1}",
                 output="audio",
-                inputs={"input_features": setting.synthetic.features()},
+                inputs=setting.synthetic.sounds(forward_names(setting.model_class)),
                 generate=True,
                 prompt=f"synthetic recording {index + 1}",
             )

@@ -102,7 +102,7 @@ class Synthetic:
         main = next((name for name in SOUNDS if name in names), None)
         if main is None:
             return {}
-        if main == "input_features" and "max_source_positions" in self._audio:
+        if main == "input_features" and {"max_source_positions", "num_mel_bins"} <= {*self._audio}:
             features = self.features()
             mask = torch.ones(1, features.shape[-1], dtype=torch.long)
             return _named({main: features, "feature_attention_mask": mask}, names)
