@@ -78,6 +78,8 @@ class Prepared:
     way: Way
     rest: tuple[Way, ...]
     """The ways that are left, should the models not run so."""
+    reason: str
+    """Why the first way will not do; empty where this is the first."""
     family: Family
     kit: Kit
     feeds: tuple[Feed, ...]
@@ -117,8 +119,8 @@ def fall_back(prepared: Prepared, error: UnsuitedError) -> Prepared:
     """
     if prepared.rest:
         pair = Pair(prepared.original, prepared.quantized, prepared.kit)
-        told = (tell(error, prepared.rest[0]),)
-        found = _first(prepared.question, pair, prepared.rest, told)
+        reason = prepared.reason or error.message
+        found = _first(prepared.question, pair, prepared.rest, reason)
         if found.sample_hash != prepared.sample_hash:
             return found
     raise last(error, prepared.way)
@@ -132,9 +134,7 @@ class Pair(NamedTuple):
     kit: Kit
 
 
-def _first(
-    question: Question, pair: Pair, found: tuple[Way, ...], told: tuple[str, ...] = ()
-) -> Prepared:
+def _first(question: Question, pair: Pair, found: tuple[Way, ...], reason: str = "") -> Prepared:
     """Prepare the first of these ways for which there are samples."""
     way, rest = found[0], found[1:]
     family = AllOutputs(alone=True) if way.alone else FAMILIES[way.task]()
@@ -143,7 +143,7 @@ def _first(
     except UnsuitedError as error:
         if not rest:
             raise last(error, way) from error
-        return _first(question, pair, rest, (*told, tell(error, rest[0])))
+        return _first(question, pair, rest, reason or error.message)
     lacking = tuple(_lacking(pair.kit, way.task).values()) if synthetic else None
     return Prepared(
         question=question,
@@ -156,7 +156,8 @@ def _first(
         feeds=tuple(feeds),
         sample_hash=hash_feeds(feeds, way.task),
         synthetic=synthetic,
-        notices=(*told, *_notices(pair.kit, family, lacking)),
+        reason=reason,
+        notices=(*([tell(reason, way)] if reason else []), *_notices(pair.kit, family, lacking)),
     )
 
 

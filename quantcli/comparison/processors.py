@@ -93,6 +93,7 @@ def _image_settings(
         "merge_size": merge,
         "temporal_patch_size": vision.get("temporal_patch_size"),
         "image_grid_pinpoints": config.get("image_grid_pinpoints"),
+        "pooling_kernel_size": vision.get("pooling_kernel_size"),
         "max_image_tiles": vision.get("max_num_tiles"),
         "max_patches": vision.get("max_num_patches") or vision.get("seq_len"),
     }

@@ -41,9 +41,9 @@ def ways(task: str, *, asked: bool, given: bool) -> tuple[Way, ...]:
     return (Way(task=task), *outputs)
 
 
-def tell(error: UnsuitedError, following: Way) -> str:
-    """Return the notice that another way is taken."""
-    return f"{error.message}; comparing {following.words} instead"
+def tell(reason: str, taken: Way) -> str:
+    """Return the notice that another way is taken than the first."""
+    return f"{reason}; comparing {taken.words} instead"
 
 
 def last(error: UnsuitedError, way: Way) -> UnsuitedError:
