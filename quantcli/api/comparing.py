@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,9 +159,9 @@ def compare_request(
     """
     if request.task is not None:
         _check_gates(request, request.task, coverage_known=True)
+    from quantcli.comparison.attempts import attempt
     from quantcli.comparison.devices import check_device
     from quantcli.comparison.prepare import Question, prepare
-    from quantcli.comparison.run import run
     from quantcli.execute.run import NoProgress
 
     check_device(request.device)
@@ -178,13 +179,11 @@ def compare_request(
             show_downloads=request.show_downloads,
         )
     )
-    known = prepared.quantized.coverage is not None
-    _check_gates(request, prepared.task, coverage_known=known)
-    if request.baseline is not None:
-        request.baseline.check(prepared.original.summary, prepared.task, prepared.sample_hash)
+    _check_prepared(request, prepared)
     if on_start is not None:
         on_start(prepared)
-    comparison = run(prepared, progress or NoProgress(), on_estimate)
+    check = partial(_check_prepared, request)
+    comparison = attempt(prepared, progress or NoProgress(), check, on_estimate)
     judgement = judge(
         comparison,
         request.gates,
@@ -194,6 +193,13 @@ def compare_request(
         regressions=request.regressions,
     )
     return Report(comparison=comparison, judgement=judgement, baseline=request.baseline)
+
+
+def _check_prepared(request: CompareRequest, prepared: Prepared) -> None:
+    known = prepared.quantized.coverage is not None
+    _check_gates(request, prepared.task, coverage_known=known)
+    if request.baseline is not None:
+        request.baseline.check(prepared.original.summary, prepared.task, prepared.sample_hash)
 
 
 def _check_gates(request: CompareRequest, task: str, *, coverage_known: bool) -> None:

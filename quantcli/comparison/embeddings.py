@@ -12,11 +12,10 @@ import torch
 from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.estimates import Estimates
-from quantcli.comparison.family import Outputs, Setting, call, fit, refusals
+from quantcli.comparison.family import Outputs, Setting, UnsuitedError, call, fit, refusals
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
 from quantcli.comparison.pooling import Pooling
-from quantcli.errors import ModelError
 from quantcli.metrics.vectors import cosine
 
 Array = npt.NDArray[np.float64]
@@ -83,9 +82,9 @@ class Embedding:
             return torch.as_tensor(projected[0])
         hidden = getattr(output, "last_hidden_state", None)
         if hidden is None:
-            raise ModelError(
-                f"{type(model).__name__} gives no hidden states",
-                hint="compare it as something else with --task",
+            raise UnsuitedError(
+                f"{type(model).__name__} gives no embedding output",
+                hint="try --task outputs",
             )
         if feed.output == "image":
             return _pool_image(output, hidden)
@@ -136,9 +135,9 @@ def _tower(model: Any, feed: Feed) -> torch.Tensor:
     """Run one tower of a CLIP-like model; returns the projected features, (width,)."""
     method = getattr(model, f"get_{feed.output}_features", None)
     if method is None:
-        raise ModelError(
+        raise UnsuitedError(
             f"{type(model).__name__} has no get_{feed.output}_features",
-            hint="compare it as something else with --task",
+            hint="try --task outputs",
         )
     known = {name: value for name, value in feed.inputs.items() if name != "token_type_ids"}
     with refusals(model, known):

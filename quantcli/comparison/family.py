@@ -18,6 +18,11 @@ from quantcli.comparison.synthetic import Synthetic
 from quantcli.errors import ModelError
 from quantcli.samples import Samples
 
+
+class UnsuitedError(ModelError):
+    """The model cannot be compared in this way, and may be in another."""
+
+
 Outputs = Mapping[str, torch.Tensor]
 """What a model gave for one feed, by name; on the CPU."""
 
@@ -61,10 +66,19 @@ class Family(Protocol):
 def call(model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
     """Run a model's forward pass on those inputs that it takes.
 
-    Raises `ModelError` where it does not accept them.
+    Raises `UnsuitedError` where it does not accept them.
     """
     with refusals(model, inputs):
         return model(**fit(model, inputs))
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Let no other way be looked for any more: what is not suited now is an error."""
+    try:
+        yield
+    except UnsuitedError as error:
+        raise ModelError(error.message, hint=error.hint) from error
 
 
 @contextmanager
@@ -76,9 +90,9 @@ def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
         if "DefaultCPUAllocator" in str(error):
             raise MemoryError from error  # what torch has no type for
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
+        raise UnsuitedError(
             f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {reason}",
-            hint="compare it as something else with --task",
+            hint="try --task outputs",
         ) from error
 
 
@@ -93,11 +107,11 @@ def fit(model: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
 
 
 def logits_of(model: Any, output: Any) -> torch.Tensor:
-    """Return the logits of an output. Raises `ModelError` where it has none."""
+    """Return the logits of an output. Raises `UnsuitedError` where it has none."""
     logits = getattr(output, "logits", None)
     if not isinstance(logits, torch.Tensor):
-        raise ModelError(
+        raise UnsuitedError(
             f"{type(model).__name__} gives no logits",
-            hint="compare it as something else with --task",
+            hint="try --task outputs",
         )
     return logits.cpu()

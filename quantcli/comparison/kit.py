@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.comparison.processors import FAILURES
 from quantcli.comparison.sides import Side
 from quantcli.errors import ModelError
 from quantcli.samples import SAMPLING_RATE
@@ -81,6 +82,22 @@ class Kit:
 
         return self._load(AutoFeatureExtractor, PROCESSOR_FILES)
 
+    @cached_property
+    def processor(self) -> Any:
+        """The processor of texts with pictures or recordings, or None where it cannot be had.
+
+        Many need torchvision, only for videos; the parts of those are used one by one.
+        """
+        if not self._has_processor or self.tokenizer is None:
+            return None
+        from transformers import AutoProcessor
+
+        try:
+            found = self._load(AutoProcessor, PROCESSOR_FILES, backend="pil")
+        except ModelError:
+            return None
+        return found if getattr(found, "tokenizer", None) is not None else None
+
     @property
     def _has_processor(self) -> bool:
         return any((self.folder / name).is_file() for name in PROCESSOR_FILES)
@@ -101,15 +118,45 @@ class Kit:
     def tokenize(self, name: str, text: str) -> dict[str, torch.Tensor]:
         """Return the model's inputs for a text, (1, tokens) each; too long a one is cut."""
         limit = self.max_tokens
-        whole = self.tokenizer(text)["input_ids"]
-        if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
-            raise ModelError(f"the tokenizers of the two models differ on {name}")
+        whole = self.check_twin(name, text)
         if limit is not None and len(whole) > limit:
             self.truncated.append(name)
         given = self.tokenizer(
             text, truncation=limit is not None, max_length=limit, return_tensors="pt"
         )
         return dict(given)
+
+    def check_twin(self, name: str, text: str) -> list[int]:
+        """Return the tokens of a text. Raises `ModelError` where the other model has others."""
+        whole: list[int] = self.tokenizer(text)["input_ids"]
+        if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
+            raise ModelError(f"the tokenizers of the two models differ on {name}")
+        return whole
+
+    def labels(self, target: str | None) -> torch.Tensor | None:
+        """Return the tokens of a target, (tokens,); None without one, or without a tokenizer."""
+        if target is None or self.tokenizer is None:
+            return None
+        import torch
+
+        return torch.tensor(self.tokenizer(text_target=target)["input_ids"])
+
+    def process(self, kind: str, value: Any, text: str) -> dict[str, torch.Tensor] | None:
+        """Return the inputs for a picture or a recording with a text, by the processor of both.
+
+        None where there is no such processor, or it does not take them.
+        """
+        if self.processor is None:
+            return None
+        media = {"images": [value]} if kind == "image" else {"audio": [value]}
+        try:
+            prompt = _prompt(self.processor, kind, text)
+            found = self.processor(text=[prompt], **media, return_tensors="pt")
+        except FAILURES:
+            return None
+        import torch
+
+        return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
     def see(self, image: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for an image, (1, ...)."""
@@ -120,7 +167,13 @@ class Kit:
         limit = getattr(self.feature_extractor, "n_samples", None)
         if limit is not None and len(audio) > limit:
             self.truncated.append(name)
-        return dict(self.feature_extractor(audio, sampling_rate=SAMPLING_RATE, return_tensors="pt"))
+        try:
+            found = self.feature_extractor(audio, sampling_rate=SAMPLING_RATE, return_tensors="pt")
+        except ValueError as error:
+            rate = getattr(self.feature_extractor, "sampling_rate", None)
+            message = f"its feature extractor takes recordings of {rate} Hz, not {SAMPLING_RATE} Hz"
+            raise ModelError(message, hint="try --task outputs") from error
+        return dict(found)
 
     def decode(self, tokens: list[int]) -> str:
         """Return tokens as text; without a tokenizer, their numbers."""
@@ -141,8 +194,19 @@ class Kit:
             )
         except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason.partition(". ")[0]  # what follows is advice for another situation
             what = kind.__name__.removeprefix("Auto")
             raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error
+
+
+def _prompt(processor: Any, kind: str, text: str) -> str:
+    """Return a text as the processor wants it: as a chat, or after the token of the picture."""
+    if getattr(processor, "chat_template", None):
+        content = [{"type": kind}, {"type": "text", "text": text}]
+        chat = [{"role": "user", "content": content}]
+        return str(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+    token = getattr(processor, f"{kind}_token", None)
+    return text if token is None else f"{token}\n{text}"
 
 
 def make_kit(original: Side, quantized: Side) -> Kit:

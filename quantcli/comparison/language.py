@@ -12,9 +12,18 @@ from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.embeddings import text_feeds
 from quantcli.comparison.estimates import Estimates
-from quantcli.comparison.family import Outputs, Setting, call, fit, logits_of, refusals
+from quantcli.comparison.family import (
+    Outputs,
+    Setting,
+    UnsuitedError,
+    call,
+    fit,
+    logits_of,
+    refusals,
+)
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
+from quantcli.comparison.synthetic import forward_names
 from quantcli.errors import ModelError
 from quantcli.metrics.distributions import Distances, distances, negative_log_likelihood
 from quantcli.metrics.sequences import common_prefix
@@ -86,19 +95,19 @@ class CausalLanguage:
     """Models that continue a text."""
 
     def __init__(self) -> None:
-        self._max_tokens = 0
+        self.max_tokens = 0
         self._limit: int | None = None
         self._observed = _Observed()
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each text of two tokens or more; the first ones are continued too."""
-        self._max_tokens = setting.max_tokens
+        self.max_tokens = setting.max_tokens
         self._limit = setting.kit.max_tokens
         feeds, synthetic = text_feeds(setting)
         long = [feed for feed in feeds if feed.inputs["input_ids"].shape[1] > 1]
         if not long:
             raise ModelError("no sample has two tokens, so there is no next token to predict")
-        return _continued(long) if setting.generate else long, synthetic
+        return continued(long) if setting.generate else long, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
         """Return the logits of each next token, the tokens that were right, and what is written."""
@@ -106,7 +115,9 @@ class CausalLanguage:
         with clock.forward():
             output = call(model, feed.inputs)
         tokens = feed.inputs["input_ids"][0]
-        found = {"logits": logits_of(model, output)[0, :-1].clone(), "labels": tokens[1:].clone()}
+        logits = logits_of(model, output)[0, -len(tokens) : -1]
+        rows = slice(None) if feed.chosen is None else feed.chosen
+        found = {"logits": logits[rows].clone(), "labels": tokens[1:][rows].clone()}
         if feed.generate:
             found["generated"] = self._continue(model, feed.inputs, clock)
         return found
@@ -128,9 +139,9 @@ class CausalLanguage:
     ) -> torch.Tensor:
         prompt = dict(inputs)
         if self._limit is not None:
-            room = max(1, self._limit - self._max_tokens)
+            room = max(1, self._limit - self.max_tokens)
             prompt = {name: value[:, :room] for name, value in inputs.items()}
-        whole = generate(model, prompt, self._max_tokens, clock)
+        whole = generate(model, prompt, self.max_tokens, clock)
         return whole[prompt["input_ids"].shape[1] :]
 
 
@@ -142,12 +153,12 @@ class Seq2Seq:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._max_tokens = 0
+        self.max_tokens = 0
         self._observed = _Observed()
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each text or recording, with its target where it has one."""
-        self._max_tokens = setting.max_tokens
+        self.max_tokens = setting.max_tokens
         if self._kind == "audio":
             return _audio_feeds(setting)
         feeds, synthetic = text_feeds(setting)
@@ -161,7 +172,7 @@ class Seq2Seq:
         if reference is None and feed.labels is not None:
             labels = _without_start(model, feed.labels)
         if feed.generate or labels is None:
-            written = _without_start(model, generate(model, feed.inputs, self._max_tokens, clock))
+            written = _without_start(model, generate(model, feed.inputs, self.max_tokens, clock))
             found["generated"] = written.clone()
             labels = written if labels is None else labels
         found["labels"] = labels.clone()
@@ -189,9 +200,9 @@ def generate(
 ) -> torch.Tensor:
     """Return the greedy continuation, (tokens,), with the prompt where the model repeats it."""
     if not model.can_generate():
-        raise ModelError(
+        raise UnsuitedError(
             f"{type(model).__name__} cannot generate",
-            hint="compare it as something else with --task",
+            hint="try --task outputs",
         )
     known = fit(model, inputs)
     config = model.generation_config
@@ -232,18 +243,13 @@ def _without_start(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     return tokens[1:] if len(tokens) and tokens[0] == start else tokens
 
 
-def _continued(feeds: list[Feed]) -> list[Feed]:
+def continued(feeds: list[Feed]) -> list[Feed]:
+    """Let the first samples be continued as well."""
     return [replace(feed, generate=index < GENERATED) for index, feed in enumerate(feeds)]
 
 
 def _targeted(feed: Feed, target: str | None, setting: Setting) -> Feed:
-    return replace(feed, generate=setting.generate, labels=_labels(target, setting.kit))
-
-
-def _labels(target: str | None, kit: Kit) -> torch.Tensor | None:
-    if target is None or kit.tokenizer is None:
-        return None
-    return torch.tensor(kit.tokenizer(text_target=target)["input_ids"])
+    return replace(feed, generate=setting.generate, labels=setting.kit.labels(target))
 
 
 def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
@@ -253,7 +259,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
             Feed(
                 name=f"synthetic recording {index + 1}",
                 output="audio",
-                inputs={"input_features": setting.synthetic.features()},
+                inputs=setting.synthetic.sounds(forward_names(setting.model_class)),
                 generate=setting.generate,
                 prompt=f"synthetic recording {index + 1}",
             )
@@ -264,7 +270,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
             name=item.name,
             output="audio",
             inputs=kit.hear(item.name, item.value),
-            labels=_labels(item.target, kit),
+            labels=kit.labels(item.target),
             generate=setting.generate,
             prompt=item.name,
         )

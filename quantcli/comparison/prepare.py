@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from quantcli.comparison.embeddings import Embedding
-from quantcli.comparison.family import Family, Setting
+from quantcli.comparison.family import Family, Setting, UnsuitedError
 from quantcli.comparison.feeds import Feed, hash_feeds
 from quantcli.comparison.kit import Kit, make_kit
 from quantcli.comparison.labels import Labels, Masked
 from quantcli.comparison.language import CausalLanguage, Seq2Seq
+from quantcli.comparison.multimodal import Multimodal
 from quantcli.comparison.sides import Side, check_pair, open_side
 from quantcli.comparison.synthetic import Synthetic
 from quantcli.comparison.tasks import NEEDS, choose_task, model_class
+from quantcli.comparison.transcripts import Transcripts
+from quantcli.comparison.ways import Way, last, tell, ways
 from quantcli.comparison.whole import AllOutputs
 from quantcli.errors import ModelError, UsageError
 from quantcli.samples import SampleOptions, gather
@@ -23,8 +27,11 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "image-embedding": lambda: Embedding("image"),
     "text-image-embedding": lambda: Embedding("text", "image"),
     "causal-lm": CausalLanguage,
+    "image-text-to-text": lambda: Multimodal("image"),
+    "audio-text-to-text": lambda: Multimodal("audio"),
     "seq2seq-lm": lambda: Seq2Seq("text"),
     "speech-seq2seq": lambda: Seq2Seq("audio"),
+    "speech-ctc": Transcripts,
     "masked-lm": Masked,
     "text-classification": lambda: Labels("text"),
     "token-classification": lambda: Labels("text"),
@@ -37,6 +44,12 @@ LIMITS = {"text": 100, "image": 24, "audio": 8}
 
 SLOW_LIMITS = LIMITS | {"text": 32}
 """The same, where the models write a text for every sample."""
+
+PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
+"""The same, where the texts have pictures or recordings in them."""
+
+SLOW = ("seq2seq-lm", "speech-seq2seq")
+PAIRED = ("image-text-to-text", "audio-text-to-text")
 
 SYNTHETIC = 32
 """How many synthetic samples are made."""
@@ -68,13 +81,22 @@ class Prepared:
     question: Question
     original: Side
     quantized: Side
-    task: str
+    way: Way
+    rest: tuple[Way, ...]
+    """The ways that are left, should the models not run so."""
+    reason: str
+    """Why the first way will not do; empty where this is the first."""
     family: Family
     kit: Kit
     feeds: tuple[Feed, ...]
     sample_hash: str
     synthetic: bool
     notices: tuple[str, ...]
+
+    @property
+    def task(self) -> str:
+        """What the models are compared as."""
+        return self.way.task
 
 
 def prepare(question: Question) -> Prepared:
@@ -94,20 +116,56 @@ def prepare(question: Question) -> Prepared:
     original = _same_class(question, original, quantized)
     check_pair(original, quantized)
     task = question.task or choose_task(original)
-    kit = make_kit(original, quantized)
-    family = FAMILIES[task]()
-    feeds, synthetic = family.feeds(_setting(question, task, original, kit))
+    found = ways(task, asked=question.task is not None, given=_is_given(question.samples))
+    return _first(question, Pair(original, quantized, make_kit(original, quantized)), found)
+
+
+def fall_back(prepared: Prepared, error: UnsuitedError) -> Prepared:
+    """Return the next way to compare the models of `prepared`, which cannot be run so.
+
+    Raises `error` where no other is left, or the next one would feed them the same.
+    """
+    if prepared.rest:
+        pair = Pair(prepared.original, prepared.quantized, prepared.kit)
+        reason = prepared.reason or error.message
+        found = _first(prepared.question, pair, prepared.rest, reason)
+        if found.sample_hash != prepared.sample_hash:
+            return found
+    raise last(error, prepared.way)
+
+
+class Pair(NamedTuple):
+    """Both models, and what prepares their samples."""
+
+    original: Side
+    quantized: Side
+    kit: Kit
+
+
+def _first(question: Question, pair: Pair, found: tuple[Way, ...], reason: str = "") -> Prepared:
+    """Prepare the first of these ways for which there are samples."""
+    way, rest = found[0], found[1:]
+    family = AllOutputs(alone=True) if way.alone else FAMILIES[way.task]()
+    try:
+        feeds, synthetic = family.feeds(_setting(question, way.task, pair))
+    except UnsuitedError as error:
+        if not rest:
+            raise last(error, way) from error
+        return _first(question, pair, rest, reason or error.message)
+    lacking = tuple(_lacking(pair.kit, way.task).values()) if synthetic else None
     return Prepared(
         question=question,
-        original=original,
-        quantized=quantized,
-        task=task,
+        original=pair.original,
+        quantized=pair.quantized,
+        way=way,
+        rest=rest,
         family=family,
-        kit=kit,
+        kit=pair.kit,
         feeds=tuple(feeds),
-        sample_hash=hash_feeds(feeds, task),
+        sample_hash=hash_feeds(feeds, way.task),
         synthetic=synthetic,
-        notices=tuple(_notices(kit, family, synthetic=synthetic)),
+        reason=reason,
+        notices=(*([tell(reason, way)] if reason else []), *_notices(pair.kit, family, lacking)),
     )
 
 
@@ -126,25 +184,51 @@ def _same_class(question: Question, original: Side, quantized: Side) -> Side:
         return original
 
 
-def _setting(question: Question, task: str, original: Side, kit: Kit) -> Setting:
-    slow = task in ("seq2seq-lm", "speech-seq2seq")
-    limits = SLOW_LIMITS if slow else LIMITS
+def _setting(question: Question, task: str, pair: Pair) -> Setting:
+    limits = PAIRED_LIMITS if task in PAIRED else SLOW_LIMITS if task in SLOW else LIMITS
+    lacking = _lacking(pair.kit, task) if _is_given(question.samples) else {}
     return Setting(
-        kit=kit,
-        samples=gather(question.samples, needs=NEEDS[task], limits=limits),
-        synthetic=Synthetic(original.config, seed=question.samples.seed),
-        model_class=model_class(original),
+        kit=pair.kit,
+        samples=gather(
+            question.samples,
+            needs=NEEDS[task],
+            limits=limits,
+            lacking={
+                kind: f"{what}, and {question.original} has none" for kind, what in lacking.items()
+            },
+        ),
+        synthetic=Synthetic(pair.original.config, seed=question.samples.seed),
+        model_class=model_class(pair.original),
         max_tokens=question.max_tokens,
         generate=question.generate,
         seed=question.samples.seed,
-        count=question.samples.samples or SYNTHETIC,
+        count=question.samples.samples or (PAIRED_LIMITS["image"] if task in PAIRED else SYNTHETIC),
     )
 
 
-def _notices(kit: Kit, family: Family, *, synthetic: bool) -> list[str]:
+def _is_given(samples: SampleOptions) -> bool:
+    return bool(samples.text or samples.image or samples.audio or samples.data)
+
+
+def _lacking(kit: Kit, task: str) -> dict[str, str]:
+    """Return what is missing to prepare samples of the kinds that a task takes."""
+    makers = {
+        "text": ("tokenizer", "a tokenizer"),
+        "image": ("image_processor", "an image processor"),
+        "audio": ("feature_extractor", "a feature extractor"),
+    }
+    needed = {kind: makers[kind] for kind in NEEDS[task]}
+    return {kind: what for kind, (name, what) in needed.items() if getattr(kit, name) is None}
+
+
+def _notices(kit: Kit, family: Family, lacking: tuple[str, ...] | None) -> list[str]:
+    """Return what the user should know; `lacking` is None where no input is made up."""
     notices = []
-    if synthetic:
-        notices.append("synthetic: the inputs are random, made from the config")
+    if lacking:
+        names = " or ".join(name.split(" ", 1)[1] for name in lacking)
+        notices.append(f"no {names} found: using random inputs")
+    elif lacking is not None:
+        notices.append("inputs are random, made from the config")
     if kit.truncated:
         names = ", ".join(kit.truncated[:3])
         more = f" and {len(kit.truncated) - 3} more" if len(kit.truncated) > 3 else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from quantcli.comparison.clock import Clock
-from quantcli.comparison.family import Outputs
+from quantcli.comparison.family import Outputs, settled
 from quantcli.comparison.reached import Reached
 from quantcli.comparison.seeds import seeded
 from quantcli.comparison.spool import Spool
@@ -52,17 +52,28 @@ def _run_original(
 ) -> Ran:
     with _Loaded(prepared.original, prepared) as loaded:
         loaded.warm_up({})
-        for index, feed in enumerate(prepared.feeds):
-            began = time.perf_counter()
-            spool.write(index, loaded.run(index, feed, None))
-            if index == 0 and on_estimate is not None:
-                on_estimate(_seconds_left(prepared, loaded.clock, time.perf_counter() - began))
-            progress.advance(1)
+        with settled():
+            _run_feeds(prepared, loaded, spool, progress, on_estimate)
         return loaded.ran()
 
 
+def _run_feeds(
+    prepared: Prepared,
+    loaded: _Loaded,
+    spool: Spool,
+    progress: Progress,
+    on_estimate: Estimate | None,
+) -> None:
+    for index, feed in enumerate(prepared.feeds):
+        began = time.perf_counter()
+        spool.write(index, loaded.run(index, feed, None))
+        if index == 0 and on_estimate is not None:
+            on_estimate(_seconds_left(prepared, loaded.clock, time.perf_counter() - began))
+        progress.advance(1)
+
+
 def _run_quantized(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
-    with _Loaded(prepared.quantized, prepared) as loaded:
+    with settled(), _Loaded(prepared.quantized, prepared) as loaded:
         loaded.warm_up({index: spool.read(index) for index, _ in _one_of_each(prepared.feeds)})
         for index, feed in enumerate(prepared.feeds):
             reference = spool.read(index)

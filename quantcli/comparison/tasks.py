@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args
 
 from quantcli.comparison.sides import Side
+from quantcli.comparison.synthetic import SCENES, SOUNDS, forward_names
 from quantcli.errors import ModelError
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -13,8 +16,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "image-embedding": ("image",),
     "text-image-embedding": ("text", "image"),
     "causal-lm": ("text",),
+    "image-text-to-text": ("text", "image"),
+    "audio-text-to-text": ("text", "audio"),
     "seq2seq-lm": ("text",),
     "speech-seq2seq": ("audio",),
+    "speech-ctc": ("audio",),
     "masked-lm": ("text",),
     "text-classification": ("text",),
     "token-classification": ("text",),
@@ -25,6 +31,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 _HEADS = (
     ("text-image-embedding", "MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES"),
+    ("image-text-to-text", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"),
+    ("audio-text-to-text", "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES"),
+    ("speech-ctc", "MODEL_FOR_CTC_MAPPING_NAMES"),
     ("speech-seq2seq", "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES"),
     ("seq2seq-lm", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"),
     ("causal-lm", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"),
@@ -34,6 +43,12 @@ _HEADS = (
     ("image-classification", "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES"),
 )
 """Tasks and transformers' own lists of the classes for them; a class in two is for the first."""
+
+_TAKES = {"image-text-to-text": SCENES, "audio-text-to-text": SOUNDS}
+"""The inputs of which a class has to take one: some in these lists take a text alone."""
+
+_EMBEDDINGS = ("last_hidden_state", "text_embeds", "image_embeds")
+"""The outputs from which an embedding comes."""
 
 _BASES = {"input_ids": "text-embedding", "pixel_values": "image-embedding"}
 """The main input of a model without a head, and what it is then compared as."""
@@ -46,14 +61,31 @@ def choose_task(side: Side) -> str:
     """
     from transformers.models.auto import modeling_auto
 
+    names = forward_names(model_class(side))
     for task, mapping in _HEADS:
-        if side.architecture in _names(getattr(modeling_auto, mapping)):
+        listed = side.architecture in _names(getattr(modeling_auto, mapping))
+        if listed and names.intersection(_TAKES.get(task, names)):
             return task
     if side.architecture in _names(modeling_auto.MODEL_MAPPING_NAMES):
-        found = model_class(side)
-        if not side.config.get("is_encoder_decoder"):
-            return _BASES.get(found.main_input_name, "outputs")
+        return _base_task(side)
     return "outputs"
+
+
+def _base_task(side: Side) -> str:
+    """Return what a model without a head is for: an embedding, if it gives one of one input."""
+    found = model_class(side)
+    several = len(forward_names(found).intersection(("input_ids", *SCENES, *SOUNDS))) > 1
+    if several or side.config.get("is_encoder_decoder") or not _embeds(found):
+        return "outputs"
+    return _BASES.get(found.main_input_name, "outputs")
+
+
+def _embeds(found: Any) -> bool:
+    """Tell whether the output that a class promises can hold an embedding, as far as it does."""
+    promised = inspect.signature(found.forward).return_annotation
+    kinds = [kind for kind in get_args(promised) or (promised,) if is_dataclass(kind)]
+    names = {entry.name for kind in kinds for entry in fields(kind)}
+    return not names or any(name.endswith(_EMBEDDINGS) for name in names)
 
 
 def model_class(side: Side) -> Any:

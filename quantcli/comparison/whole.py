@@ -11,30 +11,35 @@ import torch
 from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Generated, Measurement
 from quantcli.comparison.estimates import Estimates
-from quantcli.comparison.family import Outputs, Setting, call
+from quantcli.comparison.family import Outputs, Setting, UnsuitedError, call
 from quantcli.comparison.feeds import Feed
 from quantcli.comparison.kit import Kit
-from quantcli.errors import ModelError
+from quantcli.comparison.placeholders import Placeholders
 from quantcli.metrics.vectors import cosine, sqnr
 
 
 class AllOutputs:
-    """Cosine and SQNR of each output."""
+    """Cosine and SQNR of each output.
 
-    def __init__(self) -> None:
+    The inputs are all that the model takes, or the main one alone.
+    """
+
+    def __init__(self, *, alone: bool = False) -> None:
+        self._alone = alone
+        self._placeholders = Placeholders()
         self._cosines: dict[str, list[float]] = defaultdict(list)
         self._sqnrs: dict[str, list[float]] = defaultdict(list)
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return synthetic feeds. Raises `ModelError` where the config does not say of what."""
+        """Return synthetic feeds. Raises `UnsuitedError` where the config does not say of what."""
         found = []
+        make = setting.synthetic.main_input if self._alone else setting.synthetic.inputs
         for index in range(setting.count):
-            inputs = setting.synthetic.inputs(setting.model_class)
-            if inputs is None:
-                raise ModelError(
+            inputs = make(setting.model_class)
+            if not inputs:
+                raise UnsuitedError(
                     f"no inputs can be made for {setting.model_class.__name__}, which takes "
-                    f"{setting.model_class.main_input_name}",
-                    hint="compare it as something else with --task",
+                    f"{setting.model_class.main_input_name}"
                 )
             found.append(Feed(name=f"synthetic {index + 1}", output="outputs", inputs=inputs))
         return found, True
@@ -42,11 +47,13 @@ class AllOutputs:
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
         """Return every floating-point output."""
         del reference
-        with clock.forward():
-            output = call(model, feed.inputs)
+        inputs = self._placeholders.fill(model, feed.inputs)
+        with torch.random.fork_rng(devices=[]), clock.forward():
+            torch.manual_seed(0)  # some models draw numbers: both sides must get the same
+            output = call(model, inputs)
         found = dict(_tensors("", output))
         if not found:
-            raise ModelError(f"{type(model).__name__} gives no floating-point outputs")
+            raise UnsuitedError(f"{type(model).__name__} gives no floating-point outputs")
         return found
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:

@@ -38,9 +38,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """The samples of each kind; `given` tells that some are the user's own."""
+    """The samples of each kind; `given` tells that some are the user's own.
+
+    `built_in` are the kinds of which none are.
+    """
 
     texts: tuple[Item, ...] = ()
     images: tuple[Item, ...] = ()
     audios: tuple[Item, ...] = ()
     given: bool = False
+    built_in: frozenset[str] = frozenset()

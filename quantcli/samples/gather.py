@@ -10,18 +10,26 @@ from quantcli.samples.data import Item, SampleOptions, Samples
 from quantcli.samples.jsonl import read_data
 
 
-def gather(options: SampleOptions, *, needs: Sequence[str], limits: Mapping[str, int]) -> Samples:
+def gather(
+    options: SampleOptions,
+    *,
+    needs: Sequence[str],
+    limits: Mapping[str, int],
+    lacking: Mapping[str, str] | None = None,
+) -> Samples:
     """Return the samples of each kind that a task needs, of "text", "image" and "audio".
 
     Of each kind the user's own are taken if there are any, else at most `limits` built-in ones.
-    No file is read that is not used. Raises `UsageError` for what cannot be read, and for kinds
-    that the task does not take; `MachineError` where permission or memory is missing.
+    `lacking` says of kinds what they need to be prepared, where that is not there. No file is read
+    that is not used. Raises `UsageError` for what cannot be read, and for kinds that the task does
+    not take or that nothing prepares; `MachineError` where permission or memory is missing.
     """
     if options.samples is not None and options.samples < 1:
         raise UsageError(f"--samples: {options.samples} is not 1 or more")
     asked = asked_by_options(options)
     asked += read_data(options.data) if options.data is not None else []
     _check_kinds(asked, needs)
+    _check_prepared(asked, lacking or {})
     found: dict[str, list[Item]] = {}
     for kind in needs:
         own = [sample for sample in asked if sample.kind == kind][: options.samples]
@@ -34,15 +42,34 @@ def gather(options: SampleOptions, *, needs: Sequence[str], limits: Mapping[str,
         images=tuple(found.get("image", ())),
         audios=tuple(found.get("audio", ())),
         given=bool(asked),
+        built_in=frozenset(needs) - {sample.kind for sample in asked},
     )
 
 
 def _check_kinds(asked: Sequence[Asked], needs: Sequence[str]) -> None:
     for sample in asked:
         if sample.kind not in needs:
-            takes = " and ".join(needs) or "only inputs made from its config"
+            if not needs:
+                raise UsageError(
+                    f"{sample.where}: a comparison of outputs takes no samples",
+                    hint="leave it out: the inputs are random, made from the config",
+                )
             raise UsageError(
-                f"{sample.where}: this model takes no {sample.kind}", hint=f"it takes {takes}"
+                f"{sample.where}: this model takes no {sample.kind}",
+                hint=f"it takes {' and '.join(needs)}",
+            )
+
+
+def _check_prepared(asked: Sequence[Asked], lacking: Mapping[str, str]) -> None:
+    for sample in asked:
+        if sample.kind in lacking:
+            option = f"--{sample.kind}"
+            by_option = sample.where.startswith(option)
+            raise UsageError(
+                f"{option if by_option else f'{sample.where}: {sample.kind}'} needs "
+                f"{lacking[sample.kind]}",
+                hint="add its files to the model's folder, or leave out "
+                + (option if by_option else f"the field {sample.kind}"),
             )
 
 

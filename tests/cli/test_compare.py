@@ -99,7 +99,7 @@ def test_warnings_and_progress_are_on_stderr(compare, pair):
     ran = compare(*pair, "--json")
     progress, *rest = ran.err.splitlines()
     assert re.fullmatch(r"comparing: 6 of 6 samples, \d+ s", progress)
-    assert rest == ["warning: synthetic: the inputs are random, made from the config"]
+    assert rest == ["warning: no tokenizer found: using random inputs"]
 
 
 @pytest.mark.parametrize("gates", [[], NEVER], ids=["passed", "failed"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import multimodal
 import pytest
 import torch
 import trained
@@ -174,10 +175,43 @@ def test_samples(fails, tiny_model, tmp_path, kind, options, says, hints):
     (tmp_path / "b.jsonl").write_text('{"text": "a"}\n{"txt": "b"}\n')
     (tmp_path / "c.jsonl").write_text("\n \n")
     (tmp_path / "d.jsonl").write_text('{"image": "no.png"}\n')
-    code, error, hint = fails(tiny_model(kind), tiny_model(kind), *options)
+    folder = shutil.copytree(tiny_model(kind), tmp_path / kind)
+    add = {"bert": multimodal.add_tokenizer, "vit": multimodal.add_image_processor}
+    size = {"vit": [32], "whisper": [16]}
+    add.get(kind, multimodal.add_feature_extractor)(folder, *size.get(kind, []))
+    code, error, hint = fails(folder, folder, *options)
     assert code == 2
     assert says in error
     assert hints in hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "needs"),
+    [
+        pytest.param("bert", ["--text", "a"], "--text needs a tokenizer", id="text"),
+        pytest.param("vit", ["--image", "a.png"], "--image needs an image processor", id="image"),
+        pytest.param(
+            "whisper", ["--audio", "a.wav"], "--audio needs a feature extractor", id="audio"
+        ),
+        pytest.param(
+            "clip", ["--data", "a.jsonl"], "line 1: text needs a tokenizer", id="a line's text"
+        ),
+        pytest.param("bert", ["--recipe", "r.toml"], "--text needs a tokenizer", id="a recipe's"),
+    ],
+)
+def test_samples_that_nothing_prepares(fails, tiny_model, tmp_path, kind, options, needs):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "r.toml").write_text('[compare]\ntext = ["a"]\n')
+    folder = tiny_model(kind)
+    code, error, hint = fails(folder, folder, *options)
+    assert (code, error.endswith(f"{needs}, and {folder} has none")) == (2, True)
+    assert hint.startswith("add its files to the model's folder, or leave out ")
+
+
+def test_outputs_take_no_samples(fails, bert):
+    code, error, hint = fails(bert, bert, "--task", "outputs", "--text", "a")
+    assert (code, error) == (2, "--text 1: a comparison of outputs takes no samples")
+    assert hint == "leave it out: the inputs are random, made from the config"
 
 
 # Models
@@ -305,8 +339,8 @@ def test_a_tensor_that_is_missing(fails, bert, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "task", "says"),
     [
-        ("vit", "text-image-embedding", "cannot be fed a text"),
-        ("resnet", "masked-lm", "cannot be fed a text"),
+        ("vit", "text-image-embedding", "its config has no vocab_size"),
+        ("resnet", "masked-lm", "its config has no vocab_size"),
     ],
 )
 def test_a_task_that_the_model_is_not_for(fails, tiny_model, kind, task, says):

@@ -96,8 +96,8 @@ def test_the_other_kind_stays_built_in():
         pytest.param(
             {"text": ("a",)},
             (),
-            "--text 1: this model takes no text",
-            "it takes only inputs made from its config",
+            "--text 1: a comparison of outputs takes no samples",
+            "leave it out: the inputs are random, made from the config",
             id="no kind",
         ),
     ],
@@ -106,3 +106,14 @@ def test_what_is_refused(options, needs, message, hint):
     with pytest.raises(UsageError) as caught:
         gather(SampleOptions(**options), needs=needs, limits=LIMITS)
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_kinds_that_nothing_prepares():
+    lacking = {"text": "a tokenizer, and the model has none"}
+    options = SampleOptions(text=("a",))
+    with pytest.raises(UsageError) as caught:
+        gather(options, needs=("text",), limits=LIMITS, lacking=lacking)
+    assert caught.value.message == "--text needs a tokenizer, and the model has none"
+    found = gather(SampleOptions(), needs=("text",), limits=LIMITS, lacking=lacking)
+    assert (len(found.texts), found.built_in) == (100, {"text"})
+    assert gather(options, needs=ALL, limits=LIMITS).built_in == {"image", "audio"}
