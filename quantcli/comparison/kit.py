@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.checkpoint.jsonfile import parse_object
 from quantcli.comparison.processors import FAILURES
 from quantcli.comparison.sides import Side
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, QuantcliError
 from quantcli.samples import SAMPLING_RATE
 
 if TYPE_CHECKING:
@@ -121,16 +122,18 @@ class Kit:
         whole = self.check_twin(name, text)
         if limit is not None and len(whole) > limit:
             self.truncated.append(name)
-        given = self.tokenizer(
-            text, truncation=limit is not None, max_length=limit, return_tensors="pt"
-        )
-        return dict(given)
+        with self._at_work("tokenizer"):
+            given = self.tokenizer(
+                text, truncation=limit is not None, max_length=limit, return_tensors="pt"
+            )
+            return dict(given)
 
     def check_twin(self, name: str, text: str) -> list[int]:
         """Return the tokens of a text. Raises `ModelError` where the other model has others."""
-        whole: list[int] = self.tokenizer(text)["input_ids"]
-        if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
-            raise ModelError(f"the tokenizers of the two models differ on {name}")
+        with self._at_work("tokenizer"):
+            whole: list[int] = self.tokenizer(text)["input_ids"]
+            if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
+                raise ModelError(f"the tokenizers of the two models differ on {name}")
         return whole
 
     def labels(self, target: str | None) -> torch.Tensor | None:
@@ -160,26 +163,38 @@ class Kit:
 
     def see(self, image: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for an image, (1, ...)."""
-        return dict(self.image_processor(images=image, return_tensors="pt"))
+        with self._at_work("image processor"):
+            return dict(self.image_processor(images=image, return_tensors="pt"))
 
     def hear(self, name: str, audio: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for mono audio of `SAMPLING_RATE`, (1, ...)."""
         limit = getattr(self.feature_extractor, "n_samples", None)
-        if limit is not None and len(audio) > limit:
+        if isinstance(limit, int) and len(audio) > limit:
             self.truncated.append(name)
-        try:
-            found = self.feature_extractor(audio, sampling_rate=SAMPLING_RATE, return_tensors="pt")
-        except ValueError as error:
-            rate = getattr(self.feature_extractor, "sampling_rate", None)
+        rate = getattr(self.feature_extractor, "sampling_rate", SAMPLING_RATE)
+        if rate != SAMPLING_RATE:
             message = f"its feature extractor takes recordings of {rate} Hz, not {SAMPLING_RATE} Hz"
-            raise ModelError(message, hint="try --task outputs") from error
-        return dict(found)
+            raise ModelError(message, hint="try --task outputs")
+        with self._at_work("feature extractor"):
+            found = self.feature_extractor(audio, sampling_rate=rate, return_tensors="pt")
+            return dict(found)
 
     def decode(self, tokens: list[int]) -> str:
         """Return tokens as text; without a tokenizer, their numbers."""
         if self.tokenizer is None:
             return " ".join(map(str, tokens))
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    @contextmanager
+    def _at_work(self, what: str) -> Iterator[None]:
+        """Raise `ModelError` if the tokenizer or a processor fails, whatever it raises."""
+        try:
+            yield
+        except (QuantcliError, MemoryError):
+            raise
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{self.folder}: its {what} failed: {reason}") from error
 
     def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
         for name in files:
@@ -192,7 +207,9 @@ class Kit:
                 trust_remote_code=self.trust_remote_code,
                 **options,
             )
-        except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # tokenizers raises nothing more specific
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             reason = reason.partition(". ")[0]  # what follows is advice for another situation
             what = kind.__name__.removeprefix("Auto")
@@ -260,10 +277,4 @@ def _content(path: Path) -> bytes | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    return content if isinstance(content, dict) else {}
+    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from quantcli.checkpoint.jsonfile import parse_object
 from quantcli.errors import ModelError
 
 _MODES = {
@@ -36,12 +37,11 @@ class Pooling:
     @classmethod
     def of(cls, folder: Path) -> Pooling:
         """Read a folder's pooling config; without one, the mean over tokens."""
-        modules = _read(folder / "modules.json", [])
-        kinds = {str(module["path"]): str(module["type"]).rpartition(".")[2] for module in modules}
+        kinds = _kinds(folder / "modules.json")
         left_out = tuple(kind for kind in kinds.values() if kind not in _HARMLESS)
         for path, kind in kinds.items():
             if kind == "Pooling":
-                modes = _modes(_read(folder / path / "config.json", {}))
+                modes = _modes(_config(folder / path / "config.json"))
                 return cls(modes=modes or ("mean",), left_out=left_out)
         return cls(left_out=left_out)
 
@@ -77,10 +77,16 @@ def _pool(mode: str, states: torch.Tensor) -> torch.Tensor:
     raise ModelError(f"unknown pooling mode: {mode}")
 
 
-def _read(path: Path, default: Any) -> Any:
+def _kinds(path: Path) -> dict[str, str]:
+    """Return the kind of each module of sentence-transformers, by its folder."""
     if not path.is_file():
-        return default
+        return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
+        modules = json.loads(path.read_text(encoding="utf-8"))
+        return {str(part["path"]): str(part["type"]).rpartition(".")[2] for part in modules}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _config(path: Path) -> dict[str, Any]:
+    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}

@@ -98,7 +98,7 @@ def test_an_output_that_does_not_exist(pair):
         ),
         pytest.param(
             {"samples": {"max_tokens": -5}},
-            "samples: max_tokens: -5 is not 1 or more",
+            "samples: max_tokens: must be 1 or more, not -5",
             None,
             id="negative",
         ),
