@@ -69,7 +69,7 @@ def find_entry(
         check_inside(explicit, where="config.json")
         if explicit in names:
             return "safetensors", explicit
-        raise ModelError(f"{model} lacks {explicit}, the weights that its config.json names")
+        raise ModelError(f"{model} has no {explicit}, the weights file named in its config.json")
     for weights_format, entry in ENTRIES:
         if entry in names:
             return weights_format, entry

@@ -112,8 +112,8 @@ def read_checkpoint(source: Source) -> Checkpoint:
     missing = [file for file in weights.files if file not in sizes]
     if missing:
         raise ModelError(
-            f"{source.model} lacks {', '.join(missing[:3])}"
-            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}, named in {entry}",
+            f"{source.model}: missing {', '.join(missing[:3])}"
+            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}, listed in {entry}",
             hint="download it again",
         )
     return Checkpoint(source, config, weights, _read_tensors(source, weights))
@@ -147,7 +147,7 @@ def _in_order(
     weight_map = weights.weight_map or {}
     for name, file in weight_map.items():
         if name not in found[file]:
-            raise ModelError(f"{file} lacks tensor {name!r}, which {weights.entry} says it holds")
+            raise ModelError(f"{file} has no tensor {name!r}, although {weights.entry} lists it")
     for file, records in found.items():
         for name, record in records.items():
             if weight_map.get(name, file) == file:

@@ -72,8 +72,8 @@ def _notices(prepared: Prepared, first: Ran, second: Ran) -> Iterator[str]:
     if second.exercised is not None and second.exercised < 1:
         yield (
             f"no sample reached {len(second.unreached)} quantized modules, "
-            f"{1 - second.exercised:.1%} of the quantized weights: nothing is known of them "
-            f"({_patterns(second.unreached)})"
+            f"{1 - second.exercised:.1%} of the quantized weights; the comparison says nothing "
+            f"about them ({_patterns(second.unreached)})"
         )
 
 

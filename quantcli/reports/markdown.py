@@ -105,7 +105,7 @@ def _texts(generated: Sequence[Generated]) -> Iterator[str]:
     yield _table(columns, [_row(map(escape, row)) for row in rows])
     if len(shown) < len(generated):
         same = sum(text.same for text in generated)
-        yield f"{len(shown)} of {len(generated)} texts; {same} of all are the same."
+        yield f"Showing {len(shown)} of {len(generated)} texts; {same} are the same."
 
 
 def _notices(notices: Sequence[str]) -> Iterator[str]:

@@ -25,7 +25,7 @@ def gather(
     not take or that nothing prepares; `MachineError` where permission or memory is missing.
     """
     if options.samples is not None and options.samples < 1:
-        raise UsageError(f"--samples: {options.samples} is not 1 or more")
+        raise UsageError(f"--samples must be 1 or more, not {options.samples}")
     asked = asked_by_options(options)
     asked += read_data(options.data) if options.data is not None else []
     _check_kinds(asked, needs)

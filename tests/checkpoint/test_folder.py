@@ -161,7 +161,7 @@ def test_links_that_lead_nowhere_are_no_files(model, target):
         ),
         pytest.param(
             {"config.json": {"transformers_weights": "x.safetensors"}},
-            "lacks x.safetensors",
+            "has no x.safetensors",
             None,
             id="named",
         ),
@@ -189,13 +189,13 @@ def test_links_that_lead_nowhere_are_no_files(model, target):
         ),
         pytest.param(
             {**CONFIG, INDEX: index({"a": "s.safetensors"})},
-            "lacks s.safetensors",
+            "missing s.safetensors",
             "download",
             id="no-shard",
         ),
         pytest.param(
             {**CONFIG, **SHARD, INDEX: index({"a": "s.safetensors", "b": "s.safetensors"})},
-            "s.safetensors lacks tensor 'b'",
+            "s.safetensors has no tensor 'b'",
             None,
             id="shard-without-the-tensor",
         ),

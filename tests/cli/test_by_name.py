@@ -52,6 +52,18 @@ def test_quantized_as_from_the_folder(hub, tiny_model, tmp_path, monkeypatch, ca
     assert f"`org/t5` at revision `{commit}`" in card
 
 
+def test_the_revision_is_that_of_the_original(hub, tiny_model, freeze, capsys):
+    folder = tiny_model("bert")
+    commit = hub.add_repo("org/bert", folder, revision="v1")
+    frozen = str(freeze(folder, "int8"))
+    options = ["--revision", "v1", "--samples", "2", "--json"]
+    assert main(["compare", "org/bert", frozen, *options]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert (models["original"]["revision"], models["quantized"]["revision"]) == (commit, None)
+    assert main(["compare", str(folder), frozen, *options]) == 2
+    assert "has no revision v1" in capsys.readouterr().err
+
+
 def test_a_dry_run_downloads_no_weights(hub, tiny_model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     hub.add_repo("org/mixtral", tiny_model("mixtral"))

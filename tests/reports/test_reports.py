@@ -230,7 +230,7 @@ def test_many_texts_show_those_that_differ_first():
     rows = [line for line in text.splitlines() if line.endswith(("| yes |", "| no |"))]
     assert len(rows) == MOST_TEXTS
     assert rows[0] == "| other | a | b | no |"
-    assert f"{MOST_TEXTS} of 31 texts; 30 of all are the same." in text
+    assert f"Showing {MOST_TEXTS} of 31 texts; 30 are the same." in text
 
 
 def refuse(constant):

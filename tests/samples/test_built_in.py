@@ -84,7 +84,7 @@ def test_the_other_kind_stays_built_in():
 @pytest.mark.parametrize(
     ("options", "needs", "message", "hint"),
     [
-        pytest.param({"samples": 0}, ALL, "--samples: 0 is not 1 or more", None, id="none"),
+        pytest.param({"samples": 0}, ALL, "--samples must be 1 or more, not 0", None, id="none"),
         pytest.param({"text": (" ",)}, ALL, "--text: the text is empty", None, id="empty text"),
         pytest.param(
             {"text": ("a",)},
