@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.dtypes import SAFETENSORS, SIZES, is_float
 from quantcli.errors import ModelError
+from quantcli.formats import MANIFEST
+from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.write import versions
 from quantcli.loading.naming import Naming
-from quantcli.loading.tensors import Header, read_headers
+from quantcli.loading.tensors import FLOATS, Header, read_headers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,6 +66,22 @@ def check_inventory(manifest: Mapping[str, Any], path: Path) -> None:
         raise ModelError(f"{path} is damaged", hint="quantize the original again") from error
     if not all(isinstance(text, str) for text in texts) or any(type(n) is not int for n in shapes):
         raise ModelError(f"{path} is damaged", hint="quantize the original again")
+
+
+def check_dtypes(folder: Path, headers: Mapping[str, Header]) -> None:
+    """Compare the dtypes of the stored floats with the manifest, if there is one.
+
+    A header that says F16 where BF16 was written still has the right size. Raises `ModelError`.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_manifest(folder)
+    check_inventory(manifest, folder / MANIFEST)
+    entries = {entry["name"]: entry for entry in manifest["tensors"]}
+    for stored, (code, _) in headers.items():
+        entry = entries.get(_owner(stored, entries))
+        if entry is not None and code in FLOATS and SAFETENSORS[code] != entry["dtype"]:
+            raise ModelError(f"{stored} is stored as {SAFETENSORS[code]}, not as {entry['dtype']}")
 
 
 def _entries(

@@ -69,13 +69,15 @@ def _passed_on(options: Mapping[str, Any]) -> dict[str, Any]:
 def _load(folder: Path, config: Mapping[str, Any], **options: Any) -> Any:
     from quantcli.loading.classes import find_class
     from quantcli.loading.faults import model_errors
+    from quantcli.loading.inventory import check_dtypes
     from quantcli.loading.registration import register
     from quantcli.loading.tensors import read_headers
     from quantcli.skeleton import bounded
 
     register()
-    stored = len(read_headers(map(str, folder.glob("*.safetensors"))))
-    with model_errors(folder), bounded(config, tensors=stored, model=str(folder)):
+    headers = read_headers(map(str, folder.glob("*.safetensors")))
+    with model_errors(folder), bounded(config, tensors=len(headers), model=str(folder)):
+        check_dtypes(folder, headers)
         trusted = options["trust_remote_code"]
         model_class = find_class(folder, config, trust_remote_code=trusted)
         return model_class.from_pretrained(str(folder.resolve()), local_files_only=True, **options)

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from quantcli.errors import ModelError, did_you_mean
 
 SEED = 1
 CASES = 168
+COMPARED = 40
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +38,14 @@ def root(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_damaged_models_end_in_a_success_or_in_an_error_of_our_own(root):
-    with Worker(root, SEED, Limits(seconds=10)) as worker:
-        results = [worker.run(number) for number in range(CASES)]
+@pytest.mark.parametrize(("suite", "count"), [("models", CASES), ("compare", COMPARED)])
+def test_damaged_models_end_in_a_success_or_in_an_error_of_our_own(root, suite, count):
+    with Worker(root, SEED, Limits(seconds=20), partial(cases.run, suite=suite)) as worker:
+        results = [worker.run(number) for number in range(count)]
     found = [result for result in results if result.record.findings]
-    told = "\n\n".join(run.summary(group, SEED) for group in run.by_key(found).values())
+    told = "\n\n".join(run.summary(group, SEED, suite) for group in run.by_key(found).values())
     assert not found, told
-    for step in run.STEPS["models"]:
+    for step in run.STEPS[suite]:
         ends = [result.record.outcomes.get(step, "").partition(":")[0] for result in results]
         assert ends.count("ok") > 5, step
         assert ends.count("refused") > 5 or step == "reload", step

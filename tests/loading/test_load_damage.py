@@ -122,7 +122,7 @@ def test_more_layers_than_there_are(tiny_model, freeze, tmp_path, alarm, kind, p
 
     reconfigure(directory, change)
     alarm(SECONDS)
-    with pytest.raises(ModelError, match=r"num_hidden_layers is 2147483648|far more than the \d+"):
+    with pytest.raises(ModelError, match="does not fit its weights: "):
         quantcli.load(directory)
 
 

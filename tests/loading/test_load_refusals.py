@@ -12,6 +12,7 @@ import transformers
 from safetensors.torch import load_file
 
 import quantcli
+from quantcli.dtypes import CODES
 from quantcli.errors import ModelError
 
 QUERY = "encoder.layer.0.attention.self.query"
@@ -81,6 +82,27 @@ def test_data_of_another_dtype(directory):
     rewrite(directory, lambda tensors: tensors.update({name: tensors[name].view(torch.int8)}))
     with pytest.raises(ModelError, match="stored as I8, not as U8"):
         quantcli.load(directory)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "other"),
+    [("float16", "BF16"), ("bfloat16", "F16"), ("float32", "I32")],
+)
+def test_floats_whose_header_says_another_dtype(tiny_model, tmp_path, dtype, other):
+    """The size is right, so only the manifest, or the kind of dtype, tells."""
+    code = CODES[dtype]
+    folder = quantcli.quantize(tiny_model("bert", dtype), output=tmp_path / "out").output
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    assert header["pooler.dense.bias"]["dtype"] == code
+    header["pooler.dense.bias"]["dtype"] = other
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(length)
+    assert len(text) == length
+    path.write_bytes(content[:8] + text + content[8 + length :])
+    with pytest.raises(ModelError, match=r"pooler\.dense\.bias is stored as "):
+        quantcli.load(folder)
 
 
 def test_group_size_that_is_not_the_stored_one(directory):
