@@ -71,8 +71,13 @@ def test_a_frozen_model_with_a_tower_of_noise(kind, model, freeze, tmp_path):
     bad = compare(folder, freeze(copy, "int8")).metrics
     assert 0.001 > good["kl_mean"].value < bad["kl_mean"].value > 0.02
     assert 0.8 < good["top1_agreement"].value > bad["top1_agreement"].value < 0.6
-    blind = compare(folder, freeze(copy, "int8"), task="causal-lm").metrics
-    assert blind["kl_mean"].value == pytest.approx(good["kl_mean"].value, abs=0.001)
+    assert good["exercised"].value == 1
+    blind = compare(folder, freeze(copy, "int8"), task="causal-lm")
+    assert blind.metrics["kl_mean"].value == pytest.approx(good["kl_mean"].value, abs=0.001)
+    assert blind.metrics["exercised"].value < 1
+    assert all(
+        "vision" in name or "visual" in name or "projector" in name for name in blind.unreached
+    )
 
 
 def test_recordings_reach_the_audio_tower(model, tmp_path):
