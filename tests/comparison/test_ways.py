@@ -63,7 +63,7 @@ def test_a_task_that_was_asked_for_is_not(model):
 def test_a_way_without_the_metrics_of_the_gates_is_passed_over(model):
     folder = model("fuyu")
     assert quantcli.compare(folder, folder, samples=FEW, gates={"max_kl": 0.1}).passed
-    with pytest.raises(quantcli.UsageError, match="cosine_. is not measured for the task image"):
+    with pytest.raises(quantcli.UsageError, match=r"cosine_. is not measured for the task image"):
         quantcli.compare(folder, folder, samples=FEW, gates={"min_cosine": 0.5})
 
 
