@@ -141,9 +141,11 @@ def _gguf(source: Source) -> ModelError | None:
 def _gguf_error(given: str, model: str, file: str) -> ModelError:
     return ModelError(
         f"{given} is a GGUF model",
-        hint="give the original model; or load it with transformers, "
-        f"from_pretrained('{model}', gguf_file='{file}'), save it with save_pretrained, "
-        "and give that folder",
+        # transformers 5 refuses to save it while it counts as quantized
+        hint="give the original model; or convert it with transformers: "
+        f"model = AutoModelForCausalLM.from_pretrained('{model}', gguf_file='{file}'); "
+        "del model.hf_quantizer, model.config.quantization_config; "
+        "model.save_pretrained('converted')",
     )
 
 

@@ -52,7 +52,7 @@ KINDS = [
     pytest.param(
         {"m-q8.gguf": b"", "m-q4.gguf": b"", "README.md": "#"},
         "NAME is a GGUF model",
-        "from_pretrained('NAME', gguf_file='m-q4.gguf'), save it with save_pretrained",
+        "from_pretrained('NAME', gguf_file='m-q4.gguf'); del model.hf_quantizer,",
         id="gguf",
     ),
     pytest.param({**CONFIG, "m.GGUF": b""}, "NAME is a GGUF model", "the original", id="GGUF"),
