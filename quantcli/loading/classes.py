@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcli.errors import ModelError
+from quantcli.skeleton import remote_class
 
 
 def find_class(folder: Path, config: Mapping[str, Any], *, trust_remote_code: bool) -> Any:
@@ -18,7 +19,9 @@ def find_class(folder: Path, config: Mapping[str, Any], *, trust_remote_code: bo
 
     names = config.get("architectures") or []
     for name in names:
-        remote = _remote_class(folder, config, name) if trust_remote_code else None
+        remote = None
+        if trust_remote_code:
+            remote = remote_class(config.get("auto_map"), name, str(folder.resolve()))
         found = remote or getattr(transformers, name, None)
         if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found
@@ -28,13 +31,3 @@ def find_class(folder: Path, config: Mapping[str, Any], *, trust_remote_code: bo
     if config.get("auto_map") and not trust_remote_code:
         hint = "its code is in the directory: read it, then pass trust_remote_code=True to run it"
     raise ModelError(f"cannot load {folder}: transformers does not know {names[0]}", hint=hint)
-
-
-def _remote_class(folder: Path, config: Mapping[str, Any], name: str) -> Any:
-    from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
-    for reference in (config.get("auto_map") or {}).values():
-        # a tokenizer has a pair here, a model one string
-        if isinstance(reference, str) and reference.rpartition(".")[2] == name:
-            return get_class_from_dynamic_module(reference, str(folder.resolve()))
-    return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.errors import ModelError, QuantcliError
 from quantcli.formats import SECTION, is_ours
 from quantcli.skeleton.bound import bounded
-from quantcli.skeleton.classes import check_class, config_for
+from quantcli.skeleton.classes import check_class, config_for, remote_class
 from quantcli.skeleton.soundness import check_config
 
 if TYPE_CHECKING:
@@ -190,19 +190,13 @@ def _find_class(
 
 
 def _remote_class(checkpoint: Checkpoint, config: Any, name: str) -> Any:
-    from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
-    references = getattr(config, "auto_map", None) or {}
-    for reference in references.values():
-        # a tokenizer has a pair here, a model one string
-        if isinstance(reference, str) and reference.rpartition(".")[2] == name:
-            try:
-                return get_class_from_dynamic_module(reference, _as_local(checkpoint.folder()))
-            except MemoryError:
-                raise
-            except (Exception, SystemExit) as error:
-                raise _unknown_architecture(checkpoint, trusted=True, error=error) from error
-    return None
+    try:
+        references = getattr(config, "auto_map", None)
+        return remote_class(references, name, _as_local(checkpoint.folder()))
+    except MemoryError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _unknown_architecture(checkpoint, trusted=True, error=error) from error
 
 
 def _resolve_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtype:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError, did_you_mean
@@ -66,3 +67,17 @@ def config_for(model_class: type[PreTrainedModel], config: Any, folder: str) -> 
     if any(type(part) is wanted for part in parts):
         return wanted.from_pretrained(folder)
     return config
+
+
+def remote_class(references: Mapping[str, Any] | None, name: str, folder: str) -> Any:
+    """Return the class of this name from the code in a folder, None if that has none.
+
+    `references` is the config's `auto_map`. Runs the code, and lets through what it raises.
+    """
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    for reference in (references or {}).values():
+        # a tokenizer has a pair here, a model one string
+        if isinstance(reference, str) and reference.rpartition(".")[2] == name:
+            return get_class_from_dynamic_module(reference, folder)
+    return None
