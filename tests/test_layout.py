@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     ["errors"],
-    ["dtypes", "formats", "paths", "process"],
+    ["dtypes", "formats", "paths", "process", "text"],
     ["metrics"],
     ["recipe", "checkpoint", "blockwise", "qmodules", "samples"],
     ["skeleton"],

@@ -11,6 +11,7 @@ from quantcli.checkpoint.layout import what_else
 from quantcli.checkpoint.nested import is_model
 from quantcli.checkpoint.records import CONFIG, MODULES, Source
 from quantcli.errors import ModelError
+from quantcli.text import some
 
 ADAPTER = "adapter_config.json"
 PIPELINE = "model_index.json"
@@ -202,9 +203,8 @@ def _give_one(source: Source, folders: list[str]) -> str:
     if source.revision is not None:
         root = root.rpartition("/")[2]
         download = f"download it (hf download {source.model} --local-dir {root}), then "
-    more = f" and {len(folders) - 5} more" if len(folders) > 5 else ""
-    named = ", ".join(f"{root}/{folder}" for folder in folders[:5])
-    return f"{download}give one of its models: {named}{more}"
+    named = some([f"{root}/{folder}" for folder in folders], 5)
+    return f"{download}give one of its models: {named}"
 
 
 def _with_suffix(source: Source, suffix: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from quantcli.checkpoint.jsonfile import parse_object
 from quantcli.errors import ModelError
+from quantcli.text import some
 
 ENTRIES = (
     ("safetensors", "model.safetensors"),
@@ -157,5 +158,4 @@ def what_else(names: Collection[str]) -> str:
     wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
     if not found:
         return wanted
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f"{wanted}; found: {', '.join(found[:3])}{more}"
+    return f"{wanted}; found: {some(found)}"

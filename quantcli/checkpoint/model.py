@@ -16,6 +16,7 @@ from quantcli.checkpoint.nested import read_modules, unnest
 from quantcli.checkpoint.payload import Payload
 from quantcli.checkpoint.records import CONFIG, Source, TensorRecord
 from quantcli.errors import ModelError
+from quantcli.text import some
 
 if TYPE_CHECKING:
     import torch
@@ -112,8 +113,7 @@ def read_checkpoint(source: Source) -> Checkpoint:
     missing = [file for file in weights.files if file not in sizes]
     if missing:
         raise ModelError(
-            f"{source.model}: missing {', '.join(missing[:3])}"
-            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}, listed in {entry}",
+            f"{source.model}: missing {some(missing)}, listed in {entry}",
             hint="download it again",
         )
     return Checkpoint(source, config, weights, _read_tensors(source, weights))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from quantcli.errors import MachineError
+from quantcli.text import first_line
 
 
 def check_device(name: str) -> None:
@@ -13,7 +14,7 @@ def check_device(name: str) -> None:
         torch.empty(1, device=name)
     # AssertionError: this build of torch knows nothing of such devices.
     except (RuntimeError, AssertionError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise MachineError(
             f"no {name} on this machine: {reason}", hint="leave out --device to use the CPU"
         ) from error

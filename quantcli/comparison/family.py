@@ -17,6 +17,7 @@ from quantcli.comparison.kit import Kit
 from quantcli.comparison.synthetic import Synthetic
 from quantcli.errors import ModelError
 from quantcli.samples import Samples
+from quantcli.text import first_line
 
 
 class UnsuitedError(ModelError):
@@ -89,7 +90,7 @@ def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
     except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
         if "DefaultCPUAllocator" in str(error):
             raise MemoryError from error  # what torch has no type for
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UnsuitedError(
             f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {reason}",
             hint="try --task outputs",

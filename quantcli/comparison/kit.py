@@ -14,6 +14,7 @@ from quantcli.comparison.processors import FAILURES
 from quantcli.comparison.sides import Side
 from quantcli.errors import ModelError, QuantcliError
 from quantcli.samples import SAMPLING_RATE
+from quantcli.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -193,7 +194,7 @@ class Kit:
         except (QuantcliError, MemoryError):
             raise
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(f"{self.folder}: its {what} failed: {reason}") from error
 
     def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
@@ -210,7 +211,7 @@ class Kit:
         except MemoryError:
             raise
         except Exception as error:  # tokenizers raises nothing more specific
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             reason = reason.partition(". ")[0]  # what follows is advice for another situation
             what = kind.__name__.removeprefix("Auto")
             raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from quantcli.comparison.family import fit, refusals
+from quantcli.comparison.synthetic import SCENES, SOUNDS
 
 Inputs = Mapping[str, torch.Tensor]
 
@@ -34,14 +35,14 @@ _TEXT = ("input_ids", "attention_mask", "decoder_input_ids")
 
 MEDIA = {
     "image": Medium(
-        inputs=("pixel_values", "flattened_patches"),
+        inputs=SCENES,
         features="get_image_features",
         token=("image_token_id", "image_token_index"),
         before=("vision_start_token_id", "image_start_token_id", "boi_token_id", "boi_token_index"),
         after=("vision_end_token_id", "image_end_token_id", "eoi_token_id", "eoi_token_index"),
     ),
     "audio": Medium(
-        inputs=("input_features", "input_values"),
+        inputs=SOUNDS,
         features="get_audio_features",
         token=("audio_token_id", "audio_token_index"),
         before=("audio_start_token_id", "boa_token_id", "boa_token_index"),

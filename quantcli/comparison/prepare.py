@@ -17,10 +17,11 @@ from quantcli.comparison.sides import Side, check_pair, open_side
 from quantcli.comparison.synthetic import Synthetic
 from quantcli.comparison.tasks import NEEDS, choose_task, model_class
 from quantcli.comparison.transcripts import Transcripts
-from quantcli.comparison.ways import Way, last, tell, ways
+from quantcli.comparison.ways import PAIRED, Way, last, tell, ways
 from quantcli.comparison.whole import AllOutputs
 from quantcli.errors import ModelError, UsageError
 from quantcli.samples import SampleOptions, gather
+from quantcli.text import some
 
 FAMILIES: dict[str, Callable[[], Family]] = {
     "text-embedding": lambda: Embedding("text"),
@@ -49,7 +50,6 @@ PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
 """The same, where the texts have pictures or recordings in them."""
 
 SLOW = ("seq2seq-lm", "speech-seq2seq")
-PAIRED = ("image-text-to-text", "audio-text-to-text")
 
 SYNTHETIC = 32
 """How many synthetic samples are made."""
@@ -230,9 +230,7 @@ def _notices(kit: Kit, family: Family, lacking: tuple[str, ...] | None) -> list[
     elif lacking is not None:
         notices.append("inputs are random, made from the config")
     if kit.truncated:
-        names = ", ".join(kit.truncated[:3])
-        more = f" and {len(kit.truncated) - 3} more" if len(kit.truncated) > 3 else ""
-        notices.append(f"too long for the model and truncated: {names}{more}")
+        notices.append(f"too long for the model and truncated: {some(kit.truncated)}")
     left_out = family.pooling.left_out if isinstance(family, Embedding) else ()
     if left_out:
         notices.append(f"modules after pooling are not run: {', '.join(left_out)}")

@@ -16,6 +16,7 @@ from quantcli.errors import ModelError, UsageError
 from quantcli.formats import SECTION, is_ours
 from quantcli.frozen.manifest import is_frozen, read_manifest
 from quantcli.frozen.verify import verify
+from quantcli.text import first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,7 +69,7 @@ class Side:
                 trust_remote_code=self.trust_remote_code,
             )
         except (OSError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(f"cannot load {self.summary.model}: {reason}") from error
         model.eval()
         return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from quantcli.comparison.clock import Clock
 from quantcli.comparison.data import Comparison, Measurement, group_names
 from quantcli.comparison.estimates import Estimates
 from quantcli.comparison.prepare import Prepared
+from quantcli.text import some
 
 PERCENTILE = 0.95
 """The slow end of latencies that is told."""
@@ -73,14 +74,8 @@ def _notices(prepared: Prepared, first: Ran, second: Ran) -> Iterator[str]:
         yield (
             f"no sample reached {len(second.unreached)} quantized modules, "
             f"{1 - second.exercised:.1%} of the quantized weights; the comparison says nothing "
-            f"about them ({_patterns(second.unreached)})"
+            f"about them ({some(list(group_names(second.unreached)))})"
         )
-
-
-def _patterns(names: Sequence[str], limit: int = 3) -> str:
-    found = group_names(names)
-    more = f" and {len(found) - limit} more" if len(found) > limit else ""
-    return ", ".join(list(found)[:limit]) + more
 
 
 def _footprints(prepared: Prepared, first: Ran, second: Ran) -> dict[str, Measurement]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from quantcli.comparison.family import UnsuitedError
 
-_PAIRED = ("image-text-to-text", "audio-text-to-text")
+PAIRED = ("image-text-to-text", "audio-text-to-text")
 """Tasks that a text alone may do for."""
 
 
@@ -36,7 +36,7 @@ def ways(task: str, *, asked: bool, given: bool) -> tuple[Way, ...]:
         return outputs
     if asked or given:
         return (Way(task=task),)
-    if task in _PAIRED:
+    if task in PAIRED:
         return (Way(task=task), outputs[0], Way(task="causal-lm"), outputs[1])
     return (Way(task=task), *outputs)
 

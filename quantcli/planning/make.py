@@ -17,6 +17,7 @@ from quantcli.planning.layout import quantized_tensors
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
 from quantcli.skeleton import Entry, WeightModule, weight_modules
+from quantcli.text import some
 
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
@@ -77,23 +78,18 @@ def _check(source: Source) -> None:
     where = f"cannot load {source.checkpoint.model} as {source.skeleton.architecture}"
     if missing:
         raise ModelError(
-            f"{where}: {_count(missing)} missing ({_some(missing)})",
+            f"{where}: {_count(missing)} missing ({some(missing)})",
             hint="config.json must name the class that was saved; --class chooses another",
         )
     if misshapen:
         raise ModelError(
-            f"{where}: {_count(misshapen)} of another shape ({_some(misshapen)})",
+            f"{where}: {_count(misshapen)} of another shape ({some(misshapen)})",
             hint="config.json and the weights are not from the same model",
         )
 
 
 def _count(tensors: Sequence[object]) -> str:
     return f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
-
-
-def _some(names: Sequence[str], limit: int = 3) -> str:
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def _example(modules: Mapping[str, WeightModule]) -> str:
@@ -160,7 +156,7 @@ def _decide(
     if chooser.recipe.weights in DOWNCASTS:
         return Decision(reason=f"cast to {tensor.dtype}")
     if aliases:
-        return Decision(reason=f"tied to {_some(aliases, 1)}; quantized, it would be stored twice")
+        return Decision(reason=f"tied to {some(aliases, 1)}; quantized, it would be stored twice")
     if module is None or leaf != "weight":
         return Decision(reason=f"not in a layer that Quanto quantizes ({tensor.kind})")
     if module.obstacle:
@@ -210,24 +206,24 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
         notices.append(
-            f"not part of {plan.architecture}, and left out: {_count(ignored)} ({_some(ignored)})"
+            f"not part of {plan.architecture}, and left out: {_count(ignored)} ({some(ignored)})"
         )
     extra = [tensor for tensor in plan.tensors if tensor.extra_for]
     if extra:
         classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
         notices.append(
             f"not part of {plan.architecture}, but kept for {classes}: "
-            f"{_count(extra)} ({_some([tensor.name for tensor in extra])})"
+            f"{_count(extra)} ({some([tensor.name for tensor in extra])})"
         )
     codes = _stored_as_codes(plan, source)
     if codes:
         notices.append(
-            f"{_some(codes)}: cast to {plan.dtype}; if another tool quantized this checkpoint, "
+            f"{some(codes)}: cast to {plan.dtype}; if another tool quantized this checkpoint, "
             "the result is wrong"
         )
     if plan.untied:
         notices.append(
-            f"{_some(plan.untied)}: stored separately; the config ties it, but the checkpoint has "
+            f"{some(plan.untied)}: stored separately; the config ties it, but the checkpoint has "
             "a separate tensor"
         )
     low = coverage_notice(plan)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
+from quantcli.text import some
 
 if TYPE_CHECKING:
     import torch
@@ -125,7 +126,7 @@ def _convert_on_meta(
         results = group.run(read, skeleton.model)
     except (ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError) as error:
         raise ModelError(
-            f"cannot make {group.first_target} ({label}) from {_some(group.sources())}: {error}"
+            f"cannot make {group.first_target} ({label}) from {some(group.sources(), 1)}: {error}"
         ) from error
     return {
         target: Binding(
@@ -144,7 +145,3 @@ def _converter(
     skeleton: Skeleton, group: _Group, target: str
 ) -> Callable[[Callable[[str], torch.Tensor]], torch.Tensor]:
     return lambda read: group.run(read, skeleton.model)[target]
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
