@@ -24,10 +24,10 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.comparison.reports import Report
     from quantcli.loading import load
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
-    from quantcli.reports import Report
 
     __version__: str
 
@@ -57,7 +57,7 @@ _LAZY = {
     "Plan": "quantcli.planning",
     "Prediction": "quantcli.api",
     "Recipe": "quantcli.recipe",
-    "Report": "quantcli.reports",
+    "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
     "load": "quantcli.loading",
     "plan": "quantcli.api",

@@ -34,7 +34,7 @@ def freeze_plainly(
     from optimum.quanto import freeze, qtypes, quantize
 
     from quantcli.dtypes import QTYPES
-    from quantcli.qmodules import use_torch_unpack
+    from quantcli.kinds import use_torch_unpack
 
     use_torch_unpack()
     tied = {name.rpartition(".")[0] for name in model.all_tied_weights_keys}

@@ -8,10 +8,10 @@ from unittest.mock import Mock
 
 import pytest
 
+from quantcli.comparison.gates.conditions import NAMED
+from quantcli.comparison.metrics import TASKS
 from quantcli.errors import UsageError
-from quantcli.metrics import TASKS
 from quantcli.recipe import Choice, Compare, Gates, Recipe, Rule, load_recipe, shipped
-from quantcli.recipe.conditions import NAMED
 
 DTYPES = "int8, int4, int2, float8, float8_e5m2"
 ALL_DTYPES = f"{DTYPES}, float16, bfloat16"

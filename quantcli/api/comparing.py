@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.api.freezing import default_output
 from quantcli.api.request import make_request
-from quantcli.errors import ModelError, UsageError
-from quantcli.gates import (
+from quantcli.comparison.gates import (
     Baseline,
     Gate,
     Regression,
@@ -26,15 +25,16 @@ from quantcli.gates import (
     parse_gate,
     parse_regression,
 )
+from quantcli.comparison.gates.conditions import NAMED
+from quantcli.comparison.reports import Report
+from quantcli.comparison.samples import SampleOptions
+from quantcli.errors import ModelError, UsageError
 from quantcli.paths import expand, model_name
 from quantcli.recipe import Recipe, load_recipe
-from quantcli.recipe.conditions import NAMED
 from quantcli.recipe.tables import Compare, GateOptions
-from quantcli.reports import Report
-from quantcli.samples import SampleOptions
 
 if TYPE_CHECKING:
-    from quantcli.comparison.prepare import Prepared
+    from quantcli.comparison.engine.prepare import Prepared
     from quantcli.execute import Progress
 
 MAX_TOKENS = 32
@@ -159,9 +159,9 @@ def compare_request(
     """
     if request.task is not None:
         _check_gates(request, request.task, coverage_known=True)
-    from quantcli.comparison.attempts import attempt
-    from quantcli.comparison.devices import check_device
-    from quantcli.comparison.prepare import Question, prepare
+    from quantcli.comparison.engine.attempts import attempt
+    from quantcli.comparison.engine.devices import check_device
+    from quantcli.comparison.engine.prepare import Question, prepare
     from quantcli.execute.run import NoProgress
 
     check_device(request.device)

@@ -16,8 +16,8 @@ from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_table, say, tell, warn
 
 if TYPE_CHECKING:
-    from quantcli.comparison.prepare import Prepared
-    from quantcli.reports import Report
+    from quantcli.comparison.engine.prepare import Prepared
+    from quantcli.comparison.reports import Report
 
 EXAMPLES = """\b
 Examples:
@@ -79,7 +79,7 @@ def compare(
     """
     from quantcli import api
     from quantcli.cli.progress import make_steps
-    from quantcli.reports import check_writable
+    from quantcli.comparison.reports import check_writable
 
     request = api.make_compare_request(
         original,
@@ -173,8 +173,8 @@ def _say_how_long(seconds: float) -> None:
 def _write_files(
     report: Report, *, markdown: Path | None, junit: Path | None, baseline: Path | None
 ) -> None:
-    from quantcli import reports
-    from quantcli.gates import save_baseline
+    from quantcli.comparison import reports
+    from quantcli.comparison.gates import save_baseline
 
     if markdown is not None:
         reports.write_report(markdown, reports.markdown(report))
@@ -188,7 +188,7 @@ def _write_files(
 
 def _tell_github(report: Report) -> None:
     """Annotate the run, and add to the summary of the step."""
-    from quantcli import reports
+    from quantcli.comparison import reports
 
     for line in reports.annotate(report):
         tell(line)
@@ -202,7 +202,7 @@ def _tell_github(report: Report) -> None:
 
 
 def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
-    from quantcli import reports
+    from quantcli.comparison import reports
 
     if not quiet:
         warn(report.comparison.notices)
@@ -222,8 +222,8 @@ def _one_line(report: Report) -> str:
     """Return the verdict, or without gates the metrics that compare both models."""
     if report.judgement.verdicts:
         return report.judgement.summary
-    from quantcli.metrics import ALWAYS
-    from quantcli.reports.rows import metric_rows
+    from quantcli.comparison.metrics import ALWAYS
+    from quantcli.comparison.reports.rows import metric_rows
 
     general = {metric.name for metric in ALWAYS}
     found = [

@@ -10,10 +10,10 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from quantcli.reports import rows
+from quantcli.comparison.reports import rows
 
 if TYPE_CHECKING:
-    from quantcli.reports import Report
+    from quantcli.comparison.reports import Report
 
 TEXTS = 5
 """How many generated texts are shown; the Markdown report and JSON hold more."""

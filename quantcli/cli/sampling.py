@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from quantcli.cli.options import home
+from quantcli.comparison.metrics import TASKS
 from quantcli.errors import UsageError, did_you_mean
-from quantcli.metrics import TASKS
 
 
 def _task(value: str | None) -> str | None:

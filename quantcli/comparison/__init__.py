@@ -1,6 +1,6 @@
 """Two models, the same samples, the difference in numbers."""
 
-from quantcli.comparison.data import (
+from quantcli.comparison.results import (
     Comparison,
     Generated,
     Measurement,

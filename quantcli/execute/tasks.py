@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
-from quantcli import blockwise
 from quantcli.dtypes import BITS, is_float
 from quantcli.errors import ModelError
 from quantcli.execute.reading import Reader, Readers, Workspace
 from quantcli.execute.shard import ShardFile
 from quantcli.planning import TensorPlan
 from quantcli.planning.layout import grouped_shape, packed_rows
+from quantcli.quantizers import blockwise
 
 BLOCK_BYTES = 1024 * 1024
 """A block stays in cache from its first operation to its last."""

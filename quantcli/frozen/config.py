@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from quantcli.formats import MARK, SECTION, SECTION_VERSION
+from quantcli.mark import MARK, SECTION, SECTION_VERSION
 from quantcli.planning import Plan, TensorPlan
 from quantcli.planning.layout import default_group_size
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from quantcli.errors import ModelError
-from quantcli.formats import MANIFEST, SECTION, is_ours
+from quantcli.mark import MANIFEST, SECTION, is_ours
 
 FORMAT_VERSION = 1
 

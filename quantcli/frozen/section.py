@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from quantcli.dtypes import BITS
 from quantcli.errors import ModelError
-from quantcli.formats import SECTION, SECTION_VERSION
+from quantcli.mark import SECTION, SECTION_VERSION
 
 COMPLAINTS = {
     "dict_type": "must be an object",

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.formats import MANIFEST
 from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
 from quantcli.frozen.manifest import (
@@ -18,6 +17,7 @@ from quantcli.frozen.manifest import (
     write_json,
     write_text,
 )
+from quantcli.mark import MANIFEST
 from quantcli.planning import Plan
 
 if TYPE_CHECKING:

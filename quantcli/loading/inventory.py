@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.dtypes import SAFETENSORS, SIZES, is_float
 from quantcli.errors import ModelError
-from quantcli.formats import MANIFEST
 from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.write import versions
 from quantcli.loading.naming import Naming
 from quantcli.loading.tensors import FLOATS, Header, read_headers
+from quantcli.mark import MANIFEST
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedModel
 
-from quantcli.qmodules import has_frozen_modules, nbytes
+from quantcli.kinds import has_frozen_modules, nbytes
 
 if TYPE_CHECKING:
     import os

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, UsageError, VerificationError, did_you_mean
-from quantcli.formats import SECTION, is_ours
+from quantcli.mark import SECTION, is_ours
 from quantcli.paths import expand
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ def place_modules(
 
     Raises `ModelError` where the model's module is not of a kind that is quantized.
     """
-    from quantcli.qmodules import create
+    from quantcli.kinds import create
 
     placed: dict[str, dict[str, Any]] = {}
     for stored, spec in modules.items():

@@ -11,9 +11,9 @@ from transformers.quantizers.quantizers_utils import get_module_from_name
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from quantcli.errors import ModelError
-from quantcli.formats import MARK, METHOD, SECTION_VERSION
 from quantcli.frozen.section import check_section
 from quantcli.loading.tensors import FLOATS
+from quantcli.mark import MARK, METHOD, SECTION_VERSION
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,7 @@ class Deserialize(ConversionOps):
         self, input_dict: dict[str, list[torch.Tensor]], **kwargs: Any
     ) -> dict[str, Any]:
         """Return the parameter `weight` of the module that `full_layer_name` names."""
-        from quantcli.qmodules import assemble
+        from quantcli.kinds import assemble
 
         module, _ = get_module_from_name(kwargs["model"], kwargs["full_layer_name"])
         parts = {name.removeprefix("weight."): found[0] for name, found in input_dict.items()}
@@ -111,7 +111,7 @@ class FrozenQuantizer(HfQuantizer):
 
     def param_element_size(self, model: PreTrainedModel, param_name: str, param: Any) -> float:
         """Count a quantized weight as what it takes, when devices are chosen."""
-        from quantcli.qmodules import stored_bytes
+        from quantcli.kinds import stored_bytes
 
         module, name = get_module_from_name(model, param_name)
         stored = stored_bytes(module) if name == "weight" else None
@@ -140,10 +140,10 @@ class FrozenQuantizer(HfQuantizer):
     def _process_model_before_weight_loading(
         self, model: PreTrainedModel, checkpoint_files: list[str] | None = None, **_kwargs: Any
     ) -> None:
+        from quantcli.kinds import use_torch_unpack
         from quantcli.loading.naming import Naming
         from quantcli.loading.placement import place_modules, tie_as_stored
         from quantcli.loading.tensors import check_tensors, leave_out, read_headers
-        from quantcli.qmodules import use_torch_unpack
 
         if not checkpoint_files:
             raise ModelError("a frozen model can only be loaded from its directory")
@@ -175,7 +175,7 @@ class FrozenQuantizer(HfQuantizer):
     def _process_model_after_weight_loading(
         self, model: PreTrainedModel, **_kwargs: Any
     ) -> PreTrainedModel:
-        from quantcli.qmodules import align_tensors
+        from quantcli.kinds import align_tensors
 
         align_tensors(model)
         # no conversion is to be reverted by save_pretrained

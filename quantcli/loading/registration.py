@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from quantcli.formats import METHOD, is_ours
+from quantcli.mark import METHOD, is_ours
 
 _AWAITED = "transformers.quantizers.auto"
 _WRAPPED = (("AutoQuantizationConfig", "from_dict"), ("AutoHfQuantizer", "supports_quant_method"))

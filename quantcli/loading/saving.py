@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, UsageError
-from quantcli.formats import MANIFEST, SECTION
 from quantcli.frozen.config import with_section
 from quantcli.frozen.manifest import file_record, is_frozen, read_manifest, write_json
 from quantcli.loading.inventory import check_inventory, resaved_manifest
+from quantcli.mark import MANIFEST, SECTION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

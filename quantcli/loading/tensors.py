@@ -88,7 +88,7 @@ def _expected(model: PreTrainedModel) -> dict[str, Header]:
     """Name every tensor that the model takes; an empty dtype code stands for any float."""
     from optimum.quanto import QModuleMixin
 
-    from quantcli.qmodules import expected_parts
+    from quantcli.kinds import expected_parts
 
     expected: dict[str, Header] = {}
     for name, tensor in model.state_dict().items():

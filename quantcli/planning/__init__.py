@@ -1,8 +1,8 @@
 """The plan: what becomes of every tensor of a model, decided before a weight is read."""
 
 from quantcli.planning.coverage import check_quantized
-from quantcli.planning.data import Plan, Stored, TensorPlan
 from quantcli.planning.make import make_plan
+from quantcli.planning.plan import Plan, Stored, TensorPlan
 from quantcli.planning.source import Source, read_source
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections import Counter
 
 from quantcli.dtypes import QTYPES
 from quantcli.errors import ModelError
-from quantcli.planning.data import Plan, TensorPlan
+from quantcli.planning.plan import Plan, TensorPlan
 
 LOW_COVERAGE = 0.5
 

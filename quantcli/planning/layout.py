@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from quantcli.dtypes import BITS, STORAGE
-from quantcli.planning.data import Stored
+from quantcli.planning.plan import Stored
 
 
 def default_group_size(shape: tuple[int, ...]) -> int | None:

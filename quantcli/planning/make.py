@@ -11,9 +11,9 @@ from quantcli.dtypes import DOWNCASTS, SIZES, is_float
 from quantcli.errors import ModelError, UsageError
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.coverage import coverage_notice
-from quantcli.planning.data import Plan, Stored, TensorPlan
 from quantcli.planning.extras import Extra
 from quantcli.planning.layout import quantized_tensors
+from quantcli.planning.plan import Plan, Stored, TensorPlan
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
 from quantcli.skeleton import Entry, WeightModule, weight_modules

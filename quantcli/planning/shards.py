@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from quantcli.planning.data import TensorPlan
+from quantcli.planning.plan import TensorPlan
 
 
 def assign_shards(

@@ -16,8 +16,8 @@ from pydantic import (
     field_validator,
 )
 
+from quantcli.comparison.gates.conditions import NAMED, named_condition, split_condition
 from quantcli.errors import UsageError
-from quantcli.recipe.conditions import NAMED, named_condition, split_condition
 from quantcli.recipe.refusals import usage_error
 from quantcli.recipe.values import Count, File, Limit, Seed, Switch, Task, Text, refusal
 

@@ -15,9 +15,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from quantcli.comparison.metrics import TASKS
 from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS, canonical
 from quantcli.errors import QuantcliError, did_you_mean
-from quantcli.metrics import TASKS
 from quantcli.paths import expand, model_name
 
 KEEP = "keep"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, QuantcliError
-from quantcli.formats import SECTION, is_ours
+from quantcli.mark import SECTION, is_ours
 from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.classes import check_class, config_for, remote_class
 from quantcli.skeleton.soundness import check_config

@@ -11,8 +11,8 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 import quantcli  # noqa: F401 - with it imported, transformers loads frozen directories
+from quantcli.comparison.samples import SampleOptions, gather
 from quantcli.process import peak_rss_bytes
-from quantcli.samples import SampleOptions, gather
 
 disable_progress_bar()
 texts = gather(SampleOptions(), needs=["text"], limits={"text": 100}).texts

@@ -52,7 +52,7 @@ def compare(capsys, tmp_path, monkeypatch):
 @pytest.fixture
 def unloaded(monkeypatch):
     """Let no model be loaded: a test fails that gets that far."""
-    from quantcli.comparison.sides import Side
+    from quantcli.comparison.engine.sides import Side
 
     def load(side, _):
         pytest.fail(f"{side.summary.model} was loaded")

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import quantcli
 from quantcli.cli import main
-from quantcli.gates import save_baseline
+from quantcli.comparison.gates import save_baseline
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from freezing import freeze_plainly
 
 import quantcli
 from quantcli.cli import main
-from quantcli.samples import SampleOptions, gather
+from quantcli.comparison.samples import SampleOptions, gather
 
 
 def plain_cosines(folder, weights):

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import quantcli
-from quantcli.comparison.kit import Kit
+from quantcli.comparison.inputs.kit import Kit
 
 FEW = {"samples": 2, "max_tokens": 3}
 TOWER = re.compile("vision|visual|audio_tower|^encoder")

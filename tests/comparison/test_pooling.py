@@ -8,7 +8,7 @@ import pytest
 import torch
 from sentence_transformers.sentence_transformer.modules import Pooling as Theirs
 
-from quantcli.comparison.pooling import Pooling
+from quantcli.comparison.families.pooling import Pooling
 from quantcli.errors import ModelError
 
 MODES = ["cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import quantcli
-from quantcli.gates import save_baseline
+from quantcli.comparison.gates import save_baseline
+from quantcli.comparison.reports import to_json
 from quantcli.recipe import Recipe
 from quantcli.recipe.tables import Compare
-from quantcli.reports import to_json
 
 FEW = {"samples": 3, "max_tokens": 4}
 

@@ -11,10 +11,10 @@ from optimum.quanto import freeze, qint8, quantize
 from torch import nn
 
 import quantcli
-from quantcli.comparison.labels import Labels
-from quantcli.comparison.reached import Reached
-from quantcli.comparison.seeds import seeded
-from quantcli.reports import annotate, junit, markdown, to_json
+from quantcli.comparison.engine.reached import Reached
+from quantcli.comparison.engine.seeds import seeded
+from quantcli.comparison.families.labels import Labels
+from quantcli.comparison.reports import annotate, junit, markdown, to_json
 
 FEW = {"samples": 3}
 
@@ -110,7 +110,7 @@ def test_a_model_without_quantized_modules_has_no_share():
 
 
 def test_what_no_sample_reached_is_in_every_report(tiny_model, freeze, monkeypatch):
-    from quantcli.comparison.embeddings import Embedding
+    from quantcli.comparison.families.embeddings import Embedding
 
     feeds = Embedding.feeds
     monkeypatch.setattr(
@@ -140,7 +140,7 @@ def test_what_no_sample_reached_is_in_every_report(tiny_model, freeze, monkeypat
 
 
 def test_a_lost_sample_is_counted_once(tiny_model, monkeypatch):
-    from quantcli.comparison.whole import AllOutputs
+    from quantcli.comparison.families.whole import AllOutputs
 
     run, calls = AllOutputs.run, iter(range(1000))
 

@@ -9,8 +9,8 @@ import weakref
 import pytest
 
 import quantcli
-from quantcli.comparison.sides import Side, check_pair, open_side
-from quantcli.comparison.tasks import choose_task, model_class
+from quantcli.comparison.engine.sides import Side, check_pair, open_side
+from quantcli.comparison.engine.tasks import choose_task, model_class
 from quantcli.errors import ModelError
 
 FEW = {"samples": 2, "max_tokens": 4}

@@ -68,6 +68,6 @@ def test_a_recording_of_ones_own(folder, tmp_path):
 
 
 def test_runs_count_once_and_blanks_separate_them():
-    from quantcli.comparison.transcripts import Transcripts
+    from quantcli.comparison.families.transcripts import Transcripts
 
     assert Transcripts()._collapse([0, 7, 7, 0, 7, 3, 3, 0]) == [7, 7, 3]

@@ -6,9 +6,9 @@ import multimodal
 import pytest
 
 import quantcli
-from quantcli.comparison.family import UnsuitedError
-from quantcli.comparison.sides import Side
-from quantcli.comparison.ways import ways
+from quantcli.comparison.engine.sides import Side
+from quantcli.comparison.engine.ways import ways
+from quantcli.comparison.families.family import UnsuitedError
 
 FEW = {"samples": 2, "max_tokens": 3}
 
@@ -121,7 +121,7 @@ def test_the_first_error_is_told_where_no_way_works(tiny_model, monkeypatch):
 
     monkeypatch.setattr(whole, "call", refuse)
     folder = tiny_model("bert")
-    monkeypatch.setattr("quantcli.comparison.embeddings.call", lambda *_: object())
+    monkeypatch.setattr("quantcli.comparison.families.embeddings.call", lambda *_: object())
     with pytest.raises(quantcli.ModelError, match="BertModel gives no embedding output") as caught:
         quantcli.compare(folder, folder, samples=FEW)
     assert caught.value.hint is None

@@ -98,7 +98,7 @@ def test_what_the_quantizer_says(frozen):
 def test_unpack_as_quanto_does(bits):
     from optimum.quanto.tensor.packed import pack_weights
 
-    from quantcli.qmodules.unpack import TorchLibrary
+    from quantcli.kinds.unpack import TorchLibrary
 
     values = torch.randint(0, 2**bits, (24, 5), dtype=torch.uint8)
     assert torch.equal(TorchLibrary.unpack(pack_weights(values, bits), bits), values)

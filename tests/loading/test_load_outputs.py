@@ -63,7 +63,7 @@ def test_rows_that_tinygemm_refuses():
     """Plain Quanto cannot freeze these in memory (`expect N to be dividable by 16`)."""
     from optimum.quanto import MaxOptimizer, qint4, quantize_weight
 
-    from quantcli.qmodules import assemble, create
+    from quantcli.kinds import assemble, create
 
     linear = torch.nn.Linear(256, 24, dtype=torch.bfloat16)
     scale, shift = MaxOptimizer()(linear.weight, qtype=qint4, axis=0, group_size=128)
@@ -96,7 +96,7 @@ def test_columns_that_crash_torch(columns):
     """Quanto's in-memory int8 x bfloat16 ends the process for 20 and 100 columns."""
     from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
 
-    from quantcli.qmodules import assemble, create
+    from quantcli.kinds import assemble, create
 
     linear = torch.nn.Linear(columns, 24, dtype=torch.bfloat16)
     scale = AbsmaxOptimizer()(linear.weight, qtype=qint8, axis=0)

@@ -59,7 +59,7 @@ def _root() -> Path:
 def _digest() -> str:
     """Hash the scripts of this folder, what draws for them, and the versions of what they call."""
     digest = hashlib.sha256()
-    drawing = importlib.util.find_spec("quantcli.samples.images").origin
+    drawing = importlib.util.find_spec("quantcli.comparison.samples.images").origin
     for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(drawing)]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     for package in PACKAGES:

@@ -6,7 +6,7 @@ import itertools
 import random
 from typing import TYPE_CHECKING
 
-from quantcli.samples.images import COLOURS, outline
+from quantcli.comparison.samples.images import COLOURS, outline
 
 if TYPE_CHECKING:
     from PIL.Image import Image

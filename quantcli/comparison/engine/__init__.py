@@ -1,0 +1,1 @@
+"""Finds two models, prepares their inputs, runs both and sums up."""

@@ -1,0 +1,208 @@
+"""The two models: found, checked and described before either is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantcli.checkpoint import Checkpoint, open_checkpoint
+from quantcli.comparison.results import SideSummary
+from quantcli.errors import ModelError, UsageError
+from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.frozen.verify import verify
+from quantcli.mark import SECTION, is_ours
+from quantcli.text import first_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SAMPLE = 64
+"""Bytes of each tensor that go into a fingerprint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A model that can be loaded: a checkpoint or a frozen directory.
+
+    `nbytes` is the payload of its tensors, tied ones once. `coverage` is known of a frozen
+    directory only. `model_class` is None for a frozen directory, which names its own.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    nbytes: int
+    parameters: int
+    coverage: float | None
+    summary: SideSummary
+    model_class: type[PreTrainedModel] | None
+    trust_remote_code: bool
+
+    @property
+    def architecture(self) -> str:
+        """The name of the model's class."""
+        return self.summary.architecture
+
+    def load(self, device: str) -> PreTrainedModel:
+        """Load the model in its own dtype, in eval mode.
+
+        Raises `ModelError` where transformers cannot.
+        """
+        with _no_progress_bar():
+            return self._load(None if device == "cpu" else device)
+
+    def _load(self, placed: str | None) -> PreTrainedModel:
+        if self.model_class is None:
+            from quantcli.loading import load
+
+            return load(self.folder, device_map=placed, trust_remote_code=self.trust_remote_code)
+        try:
+            model: PreTrainedModel = self.model_class.from_pretrained(
+                str(self.folder.resolve()),
+                dtype="auto",
+                device_map=placed,
+                local_files_only=True,
+                trust_remote_code=self.trust_remote_code,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = first_line(error)
+            raise ModelError(f"cannot load {self.summary.model}: {reason}") from error
+        model.eval()
+        return model
+
+
+def open_side(
+    model: str,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    progress: bool = False,
+    class_name: str | None = None,
+) -> Side:
+    """Find a model by Hub name or folder, bring it here, and check it.
+
+    `class_name` is the class to load a checkpoint as, by default that of its config. Raises
+    `ModelError` for anything that is missing, damaged or not supported.
+    """
+    if is_frozen(model):
+        return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
+    checkpoint = open_checkpoint(model, revision=revision, progress=progress)
+    if is_ours(checkpoint.config.get(SECTION)):
+        folder = checkpoint.fetch_all()
+        return _frozen_side(
+            checkpoint.model, checkpoint.revision, folder, trust_remote_code=trust_remote_code
+        )
+    return _checkpoint_side(checkpoint, trust_remote_code=trust_remote_code, class_name=class_name)
+
+
+def check_pair(original: Side, quantized: Side) -> None:
+    """Refuse two models that are swapped, or not of the same architecture.
+
+    Raises `UsageError` if only the first is frozen, else `ModelError`.
+    """
+    if original.summary.weights is not None and quantized.summary.weights is None:
+        raise UsageError(
+            f"{original.summary.model} is a frozen directory, and {quantized.summary.model} is not:"
+            " the original model comes first",
+            hint=f"quantcli compare {quantized.summary.model} {original.summary.model}",
+        )
+    names = f"{original.summary.model} and {quantized.summary.model}"
+    if original.architecture != quantized.architecture:
+        raise ModelError(
+            f"{names} have different architectures: "
+            f"{original.architecture} and {quantized.architecture}",
+            hint="compare a model with its own quantized version",
+        )
+    if original.parameters != quantized.parameters:
+        raise ModelError(
+            f"{names} have different sizes: {original.parameters:,} and "
+            f"{quantized.parameters:,} parameters, both {original.architecture}",
+            hint="compare a model with its own quantized version",
+        )
+
+
+def _checkpoint_side(
+    checkpoint: Checkpoint, *, trust_remote_code: bool, class_name: str | None
+) -> Side:
+    from quantcli.planning import make_plan, read_source
+    from quantcli.recipe import Recipe
+
+    checkpoint.fetch()
+    source = read_source(
+        checkpoint, trust_remote_code=trust_remote_code, class_name=class_name, here=True
+    )
+    plan = make_plan(Recipe(), source, max_shard_size=2**63)
+    return Side(
+        folder=checkpoint.path("config.json").parent,
+        config=checkpoint.config,
+        nbytes=plan.original_bytes,
+        parameters=plan.parameters,
+        coverage=None,
+        summary=SideSummary(
+            model=checkpoint.model,
+            revision=checkpoint.revision,
+            architecture=plan.architecture,
+            fingerprint=_digest(_traits(checkpoint)),
+        ),
+        model_class=type(source.skeleton.model),
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
+    manifest = read_manifest(folder)
+    problems = verify(folder)
+    if problems:
+        raise ModelError(
+            f"{name} is damaged: {'; '.join(problems[:5])}", hint="quantize the original again"
+        )
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = manifest["footprint"]
+    return Side(
+        folder=folder,
+        config=config,
+        nbytes=found["quantized"]["bytes"],
+        parameters=found["parameters"],
+        coverage=found["coverage"],
+        summary=SideSummary(
+            model=name,
+            revision=revision,
+            architecture=config["architectures"][0],
+            fingerprint=_digest(
+                f"{file} {entry['sha256']}"
+                for file, entry in sorted(manifest["files"].items())
+                if file.endswith(".safetensors")
+            ),
+            weights=manifest["weights"],
+        ),
+        model_class=None,
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def _traits(checkpoint: Checkpoint) -> Iterator[str]:
+    for name, record in sorted(checkpoint.tensors.items()):
+        start = "" if record.strided else checkpoint.sample(name, 0, min(SAMPLE, record.nbytes))
+        yield f"{name} {record.dtype} {record.shape} {start!r}"
+
+
+def _digest(lines: Iterator[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers from showing how it loads: that takes a moment, and is not the progress."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

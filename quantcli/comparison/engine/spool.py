@@ -1,0 +1,53 @@
+"""The first model's outputs, on disk: the two models are never in memory together."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from quantcli.comparison.families.family import Outputs
+from quantcli.errors import MachineError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Spool:
+    """A temporary folder with a file for each feed's outputs, gone when it is left."""
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="quantcli-")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._folder.cleanup()
+
+    def write(self, index: int, outputs: Outputs) -> None:
+        """Keep the outputs for a feed. Raises `MachineError` where they do not fit on the disk."""
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        whole = {name: tensor.detach().contiguous() for name, tensor in outputs.items()}
+        try:
+            save_file(whole, self._path(index))
+        except (OSError, SafetensorError) as error:
+            raise MachineError(
+                f"cannot write the original's outputs to {self._folder.name}: {error}",
+                hint="free some space, set TMPDIR to another disk, or compare fewer --samples",
+            ) from error
+
+    def read(self, index: int) -> dict[str, torch.Tensor]:
+        """Return the outputs for a feed."""
+        from safetensors.torch import load_file
+
+        return load_file(self._path(index))
+
+    def _path(self, index: int) -> Path:
+        return Path(self._folder.name) / f"{index:06}.safetensors"

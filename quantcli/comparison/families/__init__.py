@@ -1,0 +1,1 @@
+"""How each family of models is fed, run, observed and summed up."""

@@ -1,0 +1,278 @@
+"""Models that write text: teacher-forced, token by token, and left to themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from quantcli.comparison.families.clock import Clock
+from quantcli.comparison.families.embeddings import text_feeds
+from quantcli.comparison.families.estimates import Estimates
+from quantcli.comparison.families.family import (
+    Outputs,
+    Setting,
+    UnsuitedError,
+    call,
+    fit,
+    logits_of,
+    refusals,
+)
+from quantcli.comparison.inputs.feeds import Feed
+from quantcli.comparison.inputs.kit import Kit
+from quantcli.comparison.inputs.synthetic import forward_names
+from quantcli.comparison.metrics.distributions import Distances, distances, negative_log_likelihood
+from quantcli.comparison.metrics.sequences import common_prefix
+from quantcli.comparison.results import Generated, Measurement
+from quantcli.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_START = 4
+"""Tokens that Whisper's decoder begins with: start, language, task, no timestamps."""
+
+GENERATED = 16
+"""The most samples that are continued: a token at a time is slow."""
+
+
+@dataclass
+class _Written:
+    prompt: str
+    original: list[int]
+    quantized: list[int]
+
+
+@dataclass
+class _Observed:
+    """What the logits of every sample differ in, and what both models wrote."""
+
+    distances: list[Distances] = field(default_factory=list)
+    original: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    quantized: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    written: list[_Written] = field(default_factory=list)
+
+    def add(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
+        x, y, right = original["logits"], quantized["logits"], original["labels"]
+        if len(right):
+            self.distances.append(distances(x, y))
+            self.original.append(negative_log_likelihood(x, right))
+            self.quantized.append(negative_log_likelihood(y, right))
+        if feed.generate:
+            tokens = [side["generated"].tolist() for side in (original, quantized)]
+            self.written.append(_Written(feed.prompt or feed.name, *tokens))
+
+    def metrics(self, seed: int) -> dict[str, Measurement]:
+        found: dict[str, Measurement] = {}
+        if self.distances:
+            estimates = Estimates(len(self.distances), seed=seed)
+            found |= estimates.distances(self.distances)
+            found |= estimates.tokens(self.original, self.quantized)
+            del found["max_logit_difference"]
+        if self.written:
+            estimates = Estimates(len(self.written), seed=seed)
+            same = [float(pair.original == pair.quantized) for pair in self.written]
+            found["generation_match"] = estimates.mean(same)
+            prefixes = [common_prefix(pair.original, pair.quantized) for pair in self.written]
+            found["generation_prefix"] = estimates.mean(prefixes)
+        return found
+
+    def generated(self, kit: Kit) -> tuple[Generated, ...]:
+        return tuple(
+            Generated(
+                prompt=pair.prompt,
+                original=kit.decode(pair.original),
+                quantized=kit.decode(pair.quantized),
+            )
+            for pair in self.written
+        )
+
+
+class CausalLanguage:
+    """Models that continue a text."""
+
+    def __init__(self) -> None:
+        self.max_tokens = 0
+        self._limit: int | None = None
+        self._observed = _Observed()
+
+    def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
+        """Return a feed for each text of two tokens or more; the first ones are continued too."""
+        self.max_tokens = setting.max_tokens
+        self._limit = setting.kit.max_tokens
+        feeds, synthetic = text_feeds(setting)
+        long = [feed for feed in feeds if feed.inputs["input_ids"].shape[1] > 1]
+        if not long:
+            raise ModelError("no sample has two tokens, so there is no next token to predict")
+        return continued(long) if setting.generate else long, synthetic
+
+    def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
+        """Return the logits of each next token, the tokens that were right, and what is written."""
+        del reference
+        with clock.forward():
+            output = call(model, feed.inputs)
+        tokens = feed.inputs["input_ids"][0]
+        logits = logits_of(model, output)[0, -len(tokens) : -1]
+        rows = slice(None) if feed.chosen is None else feed.chosen
+        found = {"logits": logits[rows].clone(), "labels": tokens[1:][rows].clone()}
+        if feed.generate:
+            found["generated"] = self._continue(model, feed.inputs, clock)
+        return found
+
+    def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
+        """Keep how far the distributions are apart, and what was written."""
+        self._observed.add(feed, original, quantized)
+
+    def metrics(self, seed: int) -> dict[str, Measurement]:
+        """Return KL, agreement, perplexity and how alike the continuations are."""
+        return self._observed.metrics(seed)
+
+    def generated(self, kit: Kit) -> tuple[Generated, ...]:
+        """Return the continuations."""
+        return self._observed.generated(kit)
+
+    def _continue(
+        self, model: Any, inputs: Mapping[str, torch.Tensor], clock: Clock
+    ) -> torch.Tensor:
+        prompt = dict(inputs)
+        if self._limit is not None:
+            room = max(1, self._limit - self.max_tokens)
+            prompt = {name: value[:, :room] for name, value in inputs.items()}
+        whole = generate(model, prompt, self.max_tokens, clock)
+        return whole[prompt["input_ids"].shape[1] :]
+
+
+class Seq2Seq:
+    """Models that answer a text or a recording with another text.
+
+    Without a target, the right tokens are those that the original writes.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self.max_tokens = 0
+        self._observed = _Observed()
+
+    def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
+        """Return a feed for each text or recording, with its target where it has one."""
+        self.max_tokens = setting.max_tokens
+        if self._kind == "audio":
+            return _audio_feeds(setting)
+        feeds, synthetic = text_feeds(setting)
+        targets = {item.name: item.target for item in setting.samples.texts}
+        return [_targeted(feed, targets.get(feed.name), setting) for feed in feeds], synthetic
+
+    def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
+        """Return what is written, the right tokens, and the logits of each of them."""
+        found: dict[str, torch.Tensor] = {}
+        labels = None if reference is None else reference["labels"]
+        if reference is None and feed.labels is not None:
+            labels = _without_start(model, feed.labels)
+        if feed.generate or labels is None:
+            written = _without_start(model, generate(model, feed.inputs, self.max_tokens, clock))
+            found["generated"] = written.clone()
+            labels = written if labels is None else labels
+        found["labels"] = labels.clone()
+        if not len(labels):
+            return {**found, "logits": torch.empty(0, 1)}
+        with clock.forward():
+            output = call(model, {**feed.inputs, "labels": labels[None]})
+        return {**found, "logits": logits_of(model, output)[0].clone()}
+
+    def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
+        """Keep how far the distributions are apart, and what was written."""
+        self._observed.add(feed, original, quantized)
+
+    def metrics(self, seed: int) -> dict[str, Measurement]:
+        """Return KL, agreement, perplexity and how alike the texts are."""
+        return self._observed.metrics(seed)
+
+    def generated(self, kit: Kit) -> tuple[Generated, ...]:
+        """Return both texts of each sample."""
+        return self._observed.generated(kit)
+
+
+def generate(
+    model: Any, inputs: Mapping[str, torch.Tensor], max_tokens: int, clock: Clock
+) -> torch.Tensor:
+    """Return the greedy continuation, (tokens,), with the prompt where the model repeats it."""
+    if not model.can_generate():
+        raise UnsuitedError(
+            f"{type(model).__name__} cannot generate",
+            hint="try --task outputs",
+        )
+    known = fit(model, inputs)
+    config = model.generation_config
+    padding = {} if config.pad_token_id is not None else {"pad_token_id": _first(config)}
+    with refusals(model, inputs), clock.generation() as counts:
+        tokens = model.generate(
+            **known,
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=_room(model, max_tokens),
+            return_dict_in_generate=False,
+            **padding,
+        )[0].cpu()
+        counts.append(len(tokens) - (known["input_ids"].shape[1] if _repeats(model) else 0))
+    return torch.as_tensor(tokens)
+
+
+def _room(model: Any, max_tokens: int) -> int:
+    """Return how many tokens there is room for, where a decoder has its own positions."""
+    positions = getattr(model.config, "max_target_positions", None)
+    return max_tokens if positions is None else max(1, min(max_tokens, positions - _START))
+
+
+def _first(config: Any) -> int | None:
+    found = config.eos_token_id
+    first: int | None = found[0] if isinstance(found, list) else found
+    return first
+
+
+def _repeats(model: Any) -> bool:
+    return not model.config.is_encoder_decoder
+
+
+def _without_start(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    start = model.generation_config.decoder_start_token_id
+    if start is None:
+        start = getattr(model.config, "decoder_start_token_id", None)
+    return tokens[1:] if len(tokens) and tokens[0] == start else tokens
+
+
+def continued(feeds: list[Feed]) -> list[Feed]:
+    """Let the first samples be continued as well."""
+    return [replace(feed, generate=index < GENERATED) for index, feed in enumerate(feeds)]
+
+
+def _targeted(feed: Feed, target: str | None, setting: Setting) -> Feed:
+    return replace(feed, generate=setting.generate, labels=setting.kit.labels(target))
+
+
+def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
+    kit = setting.kit
+    if kit.feature_extractor is None:
+        return [
+            Feed(
+                name=f"synthetic recording {index + 1}",
+                output="audio",
+                inputs=setting.synthetic.sounds(forward_names(setting.model_class)),
+                generate=setting.generate,
+                prompt=f"synthetic recording {index + 1}",
+            )
+            for index in range(setting.count)
+        ], True
+    return [
+        Feed(
+            name=item.name,
+            output="audio",
+            inputs=kit.hear(item.name, item.value),
+            labels=kit.labels(item.target),
+            generate=setting.generate,
+            prompt=item.name,
+        )
+        for item in setting.samples.audios
+    ], False

@@ -1,0 +1,281 @@
+"""What turns samples into inputs: the tokenizer and the processors of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.comparison.engine.sides import Side
+from quantcli.comparison.inputs.processors import FAILURES
+from quantcli.comparison.samples import SAMPLING_RATE
+from quantcli.errors import ModelError, QuantcliError
+from quantcli.text import first_line
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "source.spm",
+    "target.spm",
+    "tokenizer.tiktoken",
+)
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor.json")
+
+_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""Files that are no tokenizer by themselves."""
+
+ENDLESS = 10**9
+"""What a tokenizer without a limit says is more than this."""
+
+
+@dataclass
+class Kit:
+    """The tokenizer and the processors of one folder; None for those that it has no files of."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    trust_remote_code: bool = False
+    twin: Kit | None = None
+    """The other model's kit, where its tokenizer has to give the same tokens."""
+    truncated: list[str] = field(default_factory=list)
+    """The names of samples that were longer than the model takes."""
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer, or None."""
+        known = [name for name in TOKENIZER_FILES if name not in _CONFIGS]
+        if not any((self.folder / name).is_file() for name in known):
+            return None
+        from transformers import AutoTokenizer
+
+        return self._load(AutoTokenizer, TOKENIZER_FILES)
+
+    @cached_property
+    def image_processor(self) -> Any:
+        """The image processor, or None; Pillow's backend, as torchvision may not be there."""
+        if not self._has_processor:
+            return None
+        from transformers import AutoImageProcessor
+
+        return self._load(AutoImageProcessor, PROCESSOR_FILES, backend="pil")
+
+    @cached_property
+    def feature_extractor(self) -> Any:
+        """The audio feature extractor, or None."""
+        if not self._has_processor:
+            return None
+        from transformers import AutoFeatureExtractor
+
+        return self._load(AutoFeatureExtractor, PROCESSOR_FILES)
+
+    @cached_property
+    def processor(self) -> Any:
+        """The processor of texts with pictures or recordings, or None where it cannot be had.
+
+        Many need torchvision, only for videos; the parts of those are used one by one.
+        """
+        if not self._has_processor or self.tokenizer is None:
+            return None
+        from transformers import AutoProcessor
+
+        try:
+            found = self._load(AutoProcessor, PROCESSOR_FILES, backend="pil")
+        except ModelError:
+            return None
+        return found if getattr(found, "tokenizer", None) is not None else None
+
+    @property
+    def _has_processor(self) -> bool:
+        return any((self.folder / name).is_file() for name in PROCESSOR_FILES)
+
+    @cached_property
+    def max_tokens(self) -> int | None:
+        """The most tokens that the model takes, or None where nothing limits them."""
+        text = self.config.get("text_config") or self.config
+        limits = [
+            getattr(self.tokenizer, "model_max_length", None),
+            text.get("max_position_embeddings"),
+            text.get("n_positions") if "d_kv" not in text else None,  # relative ones in T5
+            _json(self.folder / "sentence_bert_config.json").get("max_seq_length"),
+        ]
+        known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < ENDLESS]
+        return min(known, default=None)
+
+    def tokenize(self, name: str, text: str) -> dict[str, torch.Tensor]:
+        """Return the model's inputs for a text, (1, tokens) each; too long a one is cut."""
+        limit = self.max_tokens
+        whole = self.check_twin(name, text)
+        if limit is not None and len(whole) > limit:
+            self.truncated.append(name)
+        with self._at_work("tokenizer"):
+            given = self.tokenizer(
+                text, truncation=limit is not None, max_length=limit, return_tensors="pt"
+            )
+            return dict(given)
+
+    def check_twin(self, name: str, text: str) -> list[int]:
+        """Return the tokens of a text. Raises `ModelError` where the other model has others."""
+        with self._at_work("tokenizer"):
+            whole: list[int] = self.tokenizer(text)["input_ids"]
+            if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
+                raise ModelError(f"the tokenizers of the two models differ on {name}")
+        return whole
+
+    def labels(self, target: str | None) -> torch.Tensor | None:
+        """Return the tokens of a target, (tokens,); None without one, or without a tokenizer."""
+        if target is None or self.tokenizer is None:
+            return None
+        import torch
+
+        return torch.tensor(self.tokenizer(text_target=target)["input_ids"])
+
+    def process(self, kind: str, value: Any, text: str) -> dict[str, torch.Tensor] | None:
+        """Return the inputs for a picture or a recording with a text, by the processor of both.
+
+        None where there is no such processor, or it does not take them.
+        """
+        if self.processor is None:
+            return None
+        media = {"images": [value]} if kind == "image" else {"audio": [value]}
+        try:
+            prompt = _prompt(self.processor, kind, text)
+            found = self.processor(text=[prompt], **media, return_tensors="pt")
+        except FAILURES:
+            return None
+        import torch
+
+        return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+
+    def see(self, image: Any) -> dict[str, torch.Tensor]:
+        """Return the model's inputs for an image, (1, ...)."""
+        with self._at_work("image processor"):
+            return dict(self.image_processor(images=image, return_tensors="pt"))
+
+    def hear(self, name: str, audio: Any) -> dict[str, torch.Tensor]:
+        """Return the model's inputs for mono audio of `SAMPLING_RATE`, (1, ...)."""
+        limit = getattr(self.feature_extractor, "n_samples", None)
+        if isinstance(limit, int) and len(audio) > limit:
+            self.truncated.append(name)
+        rate = getattr(self.feature_extractor, "sampling_rate", SAMPLING_RATE)
+        if rate != SAMPLING_RATE:
+            message = f"its feature extractor takes recordings of {rate} Hz, not {SAMPLING_RATE} Hz"
+            raise ModelError(message, hint="try --task outputs")
+        with self._at_work("feature extractor"):
+            found = self.feature_extractor(audio, sampling_rate=rate, return_tensors="pt")
+            return dict(found)
+
+    def decode(self, tokens: list[int]) -> str:
+        """Return tokens as text; without a tokenizer, their numbers."""
+        if self.tokenizer is None:
+            return " ".join(map(str, tokens))
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    @contextmanager
+    def _at_work(self, what: str) -> Iterator[None]:
+        """Raise `ModelError` if the tokenizer or a processor fails, whatever it raises."""
+        try:
+            yield
+        except (QuantcliError, MemoryError):
+            raise
+        except Exception as error:
+            reason = first_line(error)
+            raise ModelError(f"{self.folder}: its {what} failed: {reason}") from error
+
+    def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
+        for name in files:
+            if name.endswith(".json"):
+                _json(self.folder / name)
+        try:
+            return kind.from_pretrained(
+                str(self.folder.resolve()),
+                local_files_only=True,
+                trust_remote_code=self.trust_remote_code,
+                **options,
+            )
+        except MemoryError:
+            raise
+        except Exception as error:  # tokenizers raises nothing more specific
+            reason = first_line(error)
+            reason = reason.partition(". ")[0]  # what follows is advice for another situation
+            what = kind.__name__.removeprefix("Auto")
+            raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error
+
+
+def _prompt(processor: Any, kind: str, text: str) -> str:
+    """Return a text as the processor wants it: as a chat, or after the token of the picture."""
+    if getattr(processor, "chat_template", None):
+        content = [{"type": kind}, {"type": "text", "text": text}]
+        chat = [{"role": "user", "content": content}]
+        return str(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+    token = getattr(processor, f"{kind}_token", None)
+    return text if token is None else f"{token}\n{text}"
+
+
+def make_kit(original: Side, quantized: Side) -> Kit:
+    """Return what prepares the samples of both models.
+
+    Raises `ModelError` where the two would not see the same.
+    """
+    first, second = (
+        Kit(side.folder, side.config, trust_remote_code=side.trust_remote_code)
+        for side in (original, quantized)
+    )
+    if not _any(first.folder, TOKENIZER_FILES + PROCESSOR_FILES):
+        return second
+    names = f"{original.summary.model} and {quantized.summary.model}"
+    if not _equal(first.folder, second.folder, TOKENIZER_FILES):
+        _check_tokenizers(first, second, names)
+    if not _equal(first.folder, second.folder, PROCESSOR_FILES):
+        _check_processors(first, second, names)
+    return first
+
+
+def _check_tokenizers(first: Kit, second: Kit, names: str) -> None:
+    one, other = first.tokenizer, second.tokenizer
+    if one is None or other is None:
+        return
+    if one.get_vocab() != other.get_vocab():
+        raise ModelError(f"the tokenizers of {names} differ: not the same vocabulary")
+    first.twin = second
+
+
+def _check_processors(first: Kit, second: Kit, names: str) -> None:
+    for name in PROCESSOR_FILES:
+        one, other = (_json(kit.folder / name) for kit in (first, second))
+        if one and other and one != other:
+            raise ModelError(f"the processors of {names} differ in {name}")
+
+
+def _equal(first: Path, second: Path, names: tuple[str, ...]) -> bool:
+    """Tell whether two folders hold the same files of these names, or the second holds none."""
+    if not _any(second, names):
+        return True
+    return all(_content(first / name) == _content(second / name) for name in names)
+
+
+def _any(folder: Path, names: tuple[str, ...]) -> bool:
+    return any((folder / name).is_file() for name in names)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}

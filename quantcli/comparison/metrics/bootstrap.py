@@ -1,0 +1,100 @@
+"""95 % intervals by the bootstrap: samples are drawn again, with replacement, many times.
+
+Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile intervals. What belongs to
+one sample (the tokens of a text) is drawn together, as it is not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from quantcli.comparison.metrics.vectors import ranks, similarities, weighted_correlation
+
+Array = npt.NDArray[np.float64]
+
+DRAWS = 1000
+
+LEVELS = (0.025, 0.975)
+
+Interval = tuple[float, float]
+
+
+class Bootstrap:
+    """Draws of `count` samples, the same ones for every metric: differences stay paired.
+
+    Each method returns the values that a statistic takes over the draws, (DRAWS,).
+    """
+
+    def __init__(self, count: int, *, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        drawn = generator.multinomial(count, np.full(count, 1 / count), size=DRAWS)
+        self._weights: Array = drawn.astype(np.float64)
+
+    def ratio(self, sums: Array, counts: Array) -> Array:
+        """Return the pooled mean: sums (samples,) of `counts` (samples,) values each."""
+        totals = self._weights @ counts
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((self._weights @ sums) / totals)
+
+    def mean(self, values: Array) -> Array:
+        """Return the mean of one value a sample."""
+        return self.ratio(values, np.ones(len(values)))
+
+    def quantile(self, values: Array, owners: npt.NDArray[np.int64], level: float) -> Array:
+        """Return a quantile of pooled values; `owners` says which sample each belongs to."""
+        order = np.argsort(values)
+        ordered, owned = values[order], owners[order]
+        return np.concatenate(
+            [_quantiles(ordered, part[:, owned], level) for part in self._parts()]
+        )
+
+    def spearman(self, original: Array, quantized: Array) -> Array:
+        """Return the rank correlation of pairwise similarities, of embeddings (samples, width).
+
+        A pair is drawn as often as both its samples; ranks are those of all pairs.
+        """
+        x, y = (ranks(similarities(rows)) for rows in (original, quantized))
+        first, second = np.triu_indices(len(original), k=1)
+        return np.concatenate(
+            [weighted_correlation(x, y, w[:, first] * w[:, second]) for w in self._parts()]
+        )
+
+    def _parts(self, size: int = 100) -> Iterator[Array]:
+        yield from (self._weights[i : i + size] for i in range(0, DRAWS, size))
+
+
+def interval(draws: Array) -> Interval:
+    """Return the 2.5 % and 97.5 % quantiles of what the draws gave.
+
+    Draws that gave nothing (NaN: no pair of different samples, say) are left out.
+    """
+    some = draws[~np.isnan(draws)]
+    if not len(some):
+        return float("nan"), float("nan")
+    # of values that were drawn: between two infinite ones there is nothing to interpolate
+    low, high = np.quantile(some, LEVELS, method="inverted_cdf")
+    return float(low), float(high)
+
+
+def standard_error(draws: Array) -> float:
+    """Return the standard deviation of what the draws gave."""
+    return float(np.std(draws, ddof=1))
+
+
+def spearman(original: Array, quantized: Array) -> float:
+    """Return the rank correlation of the pairwise similarities of embeddings (samples, width)."""
+    x, y = (ranks(similarities(rows)) for rows in (original, quantized))
+    return float(weighted_correlation(x, y, np.ones((1, len(x))))[0])
+
+
+def _quantiles(ordered: Array, weights: Array, level: float) -> Array:
+    cumulated = weights.cumsum(axis=1)
+    reached = cumulated >= level * cumulated[:, -1:]
+    return np.asarray(ordered[reached.argmax(axis=1)])
+
+
+Statistic = Callable[[Bootstrap], Array]
+"""What a metric is over the draws."""

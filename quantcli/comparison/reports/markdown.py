@@ -1,0 +1,134 @@
+"""The report as Markdown, for a pull request or the summary of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from quantcli.comparison import Comparison, Generated
+from quantcli.comparison.gates import Judgement
+from quantcli.comparison.reports.report import Report
+from quantcli.comparison.reports.rows import (
+    CHANGE_COLUMNS,
+    GATE_COLUMNS,
+    METRIC_COLUMNS,
+    SIDE_COLUMNS,
+    UNREACHED_COLUMNS,
+    UNREACHED_TITLE,
+    change_rows,
+    gate_rows,
+    metric_rows,
+    side_rows,
+    unreached_rows,
+)
+
+MOST_TEXTS = 20
+"""How many generated texts are shown: a step summary takes 1 MiB. Those that differ come first."""
+
+_SPECIAL = re.compile(r"([\\`*_~|<\[\]&$])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+_NUMBERS = {"limit", "value", "95 % interval", "original", "quantized", "ratio", "baseline", "now"}
+_NUMBERS |= {"change", "count"}
+"""Columns that are set flush right."""
+
+_CODE = {"gate", "metric", "module", "limit"}
+"""Columns that are set as code."""
+
+
+def markdown(report: Report) -> str:
+    """Return the report as GitHub's Markdown."""
+    comparison = report.comparison
+    sides = f"{escape(comparison.quantized.model)} against {escape(comparison.original.model)}"
+    parts = [f"# {sides}", _verdict(report.judgement), _subject(comparison)]
+    parts += _section("Gates", GATE_COLUMNS, gate_rows(report))
+    parts += _section("Metrics", METRIC_COLUMNS, metric_rows(comparison))
+    parts += _section("Original and quantized", SIDE_COLUMNS, side_rows(comparison))
+    parts += _section("Against the baseline", CHANGE_COLUMNS, change_rows(report))
+    parts += _texts(comparison.generated)
+    parts += _section(UNREACHED_TITLE, UNREACHED_COLUMNS, unreached_rows(comparison))
+    parts += _notices(comparison.notices)
+    return "\n\n".join([*parts, _environment(comparison)]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, also in a cell of a table."""
+    lines = [
+        _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line) for line in text.expandtabs(1).splitlines()
+    ]
+    return "<br>".join(_SPECIAL.sub(r"\\\1", line) for line in lines)
+
+
+def _code(text: str) -> str:
+    return escape(text) if re.search(r"[`|\n\r]", text) else f"`{text}`"
+
+
+def _verdict(judgement: Judgement) -> str:
+    if not judgement.verdicts:
+        return "**No gates** were set."
+    word = "Passed" if judgement.passed else "Failed"
+    note = ", reported only" if judgement.report_only and not judgement.passed else ""
+    return f"**{word}**{note}: {judgement.summary}."
+
+
+def _subject(comparison: Comparison) -> str:
+    samples = "1 sample" if comparison.samples == 1 else f"{comparison.samples} samples"
+    synthetic = ", synthetic" if comparison.synthetic else ""
+    lost = f"; {comparison.lost} of them gave NaN or infinite values" if comparison.lost else ""
+    return f"Compared as {comparison.task} on {samples}{synthetic}{lost}."
+
+
+def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    lines = [
+        _row(
+            _code(cell) if column in _CODE else escape(cell)
+            for column, cell in zip(columns, cells, strict=True)
+        )
+        for cells in rows
+    ]
+    if lines:
+        yield f"## {title}"
+        yield _table(columns, lines)
+
+
+def _texts(generated: Sequence[Generated]) -> Iterator[str]:
+    if not generated:
+        return
+    shown = generated
+    if len(generated) > MOST_TEXTS:
+        shown = sorted(generated, key=lambda text: text.same)[:MOST_TEXTS]
+    rows = [
+        (text.prompt, text.original, text.quantized, "yes" if text.same else "no") for text in shown
+    ]
+    columns = ("prompt", "text of the original", "text of the quantized", "same")
+    yield "## Generated texts"
+    yield _table(columns, [_row(map(escape, row)) for row in rows])
+    if len(shown) < len(generated):
+        same = sum(text.same for text in generated)
+        yield f"Showing {len(shown)} of {len(generated)} texts; {same} are the same."
+
+
+def _notices(notices: Sequence[str]) -> Iterator[str]:
+    if notices:
+        yield "## Notices"
+        yield "\n".join(f"- {escape(notice)}" for notice in notices)
+
+
+def _environment(comparison: Comparison) -> str:
+    versions = [f"{name} {version}" for name, version in comparison.versions.items()]
+    facts = [
+        *versions,
+        f"samples {comparison.sample_hash[:12]}",
+        f"seed {comparison.seed}",
+        f"{comparison.seconds:.1f} s",
+    ]
+    return escape(", ".join(facts))
+
+
+def _table(columns: Sequence[str], lines: Iterable[str]) -> str:
+    rule = ["---:" if column in _NUMBERS else "---" for column in columns]
+    return "\n".join([_row(columns), _row(rule), *lines])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

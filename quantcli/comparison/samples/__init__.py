@@ -1,0 +1,6 @@
+"""What the models are fed: built-in texts, images and recordings, and the user's own."""
+
+from quantcli.comparison.samples.gather import gather
+from quantcli.comparison.samples.sample import SAMPLING_RATE, Item, SampleOptions, Samples
+
+__all__ = ["SAMPLING_RATE", "Item", "SampleOptions", "Samples", "gather"]

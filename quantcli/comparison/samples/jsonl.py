@@ -1,0 +1,82 @@
+"""Samples in a file of JSON lines: one object a line, with text, image, audio and target."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from quantcli.comparison.samples.asked import Asked, is_unicode
+from quantcli.errors import MachineError, UsageError, did_you_mean
+from quantcli.paths import expand
+
+KINDS = ("text", "image", "audio")
+FIELDS = (*KINDS, "target")
+
+
+def read_data(path: str) -> list[Asked]:
+    """Return what every line holds; the files that it names are relative to that of the lines.
+
+    Those are not read yet. Raises `UsageError` with the number of the line that is wrong.
+    """
+    found: list[Asked] = []
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            where = f"{path} line {number}"
+            found += _samples(_parse(line, where), where, Path(path).parent)
+    if not found:
+        raise UsageError(f"{path} holds no samples", hint='a line is like {"text": "Hello"}')
+    return found
+
+
+def _lines(path: str) -> list[bytes]:
+    try:
+        return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except PermissionError as error:
+        raise MachineError(f"no permission to read {path}") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"no such file: {path}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}") from error
+
+
+def _parse(line: bytes, where: str) -> dict[str, str]:
+    try:
+        entry = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where}: not UTF-8 text (at byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        message = f"{where}: not JSON: {error.msg} at column {error.colno}"
+        raise UsageError(message) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: not JSON: {error}") from error
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: not an object", hint='a line is like {"text": "Hello"}')
+    _check_fields(entry, where)
+    return entry
+
+
+def _check_fields(entry: dict[str, object], where: str) -> None:
+    for name, value in entry.items():
+        if name not in FIELDS:
+            raise UsageError(f"{where}: unknown field: {name}", hint=did_you_mean(name, FIELDS))
+        if not isinstance(value, str) or not value.strip():
+            raise UsageError(f"{where}: {name} must be text that is not empty")
+        if not is_unicode(value):
+            raise UsageError(f"{where}: {name} holds half a surrogate pair")
+    if not entry.keys() - {"target"}:
+        raise UsageError(f"{where}: no text, image or audio")
+
+
+def _samples(entry: dict[str, str], where: str, folder: Path) -> list[Asked]:
+    return [
+        Asked(
+            kind=kind,
+            name=where,
+            where=where,
+            content=entry[kind] if kind == "text" else str(folder / expand(entry[kind])),
+            target=entry.get("target"),
+        )
+        for kind in KINDS
+        if kind in entry
+    ]
