@@ -1,57 +1,8 @@
-"""Names of dtypes: the user's, Quanto's, torch's and safetensors', and their sizes."""
+"""Names of element dtypes, torch's and those in safetensors headers, and their sizes."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from quantcli.errors import UsageError, did_you_mean
-
-QTYPES = {
-    "int8": "qint8",
-    "int4": "qint4",
-    "int2": "qint2",
-    "float8": "qfloat8_e4m3fn",
-    "float8_e5m2": "qfloat8_e5m2",
-}
-"""What a user calls a weight dtype -> the name of Quanto's qtype."""
-
-DOWNCASTS = ("float16", "bfloat16")
-"""Weight dtypes that only cast: no scale, no quantized module."""
-
-WEIGHTS = (*QTYPES, *DOWNCASTS)
-"""Every weight dtype that can be asked for."""
-
-SPELLINGS = {
-    "int8": ("8", "8bit"),
-    "int4": ("4", "4bit"),
-    "int2": ("2", "2bit"),
-    "float8": (
-        "fp8",
-        "f8",
-        "e4m3",
-        "e4m3fn",
-        "float8_e4m3",
-        "float8_e4m3fn",
-        "fp8_e4m3",
-        "qfloat8",
-    ),
-    "float8_e5m2": ("e5m2", "fp8_e5m2"),
-    "float16": ("fp16", "f16", "half"),
-    "bfloat16": ("bf16",),
-}
-"""What else people call a weight dtype, besides the name of its qtype."""
-
-BITS = {"qint8": 8, "qint4": 4, "qint2": 2, "qfloat8_e4m3fn": 8, "qfloat8_e5m2": 8}
-"""Bits of a quantized value, by qtype."""
-
-STORAGE = {
-    "qint8": "int8",
-    "qint4": "uint8",
-    "qint2": "uint8",
-    "qfloat8_e4m3fn": "float8_e4m3fn",
-    "qfloat8_e5m2": "float8_e5m2",
-}
-"""The torch dtype in which a qtype's data is stored."""
 
 SAFETENSORS = {
     "F64": "float64",
@@ -104,44 +55,10 @@ SIZES = {
 
 
 def is_float(dtype: str) -> bool:
-    """Tell whether a torch dtype, by name, is a floating-point one."""
+    """Return whether a torch dtype, by name, is a floating-point one."""
     return dtype.startswith(("float", "bfloat"))
 
 
-def canonical(value: Any) -> Any:
-    """Return our name of a weight dtype, however it is spelt; anything else as it is.
-
-    Takes "INT8", "qint8", "fp16", "8" or 8, and also `torch.float16` and Quanto's `qint8`.
-    """
-    if isinstance(value, bool) or not _may_name_a_dtype(value):
-        return value
-    return _NAMES.get(_letters(str(value)), value)
-
-
-def _may_name_a_dtype(value: Any) -> bool:
-    return isinstance(value, str | int) or type(value).__name__ in ("dtype", "qtype")
-
-
-def _letters(word: str) -> str:
-    """Return a spelling without case, hyphens and the library's name: "8-bit" is "8bit"."""
-    word = word.strip().lower().removeprefix("torch.").removeprefix("quanto.")
-    return word.replace("-", "").replace("_", "")
-
-
-_NAMES = {
-    _letters(spelling): name
-    for name in WEIGHTS
-    for spelling in (name, QTYPES.get(name, name), *SPELLINGS[name])
-}
-"""Every spelling of a weight dtype -> our name of it."""
-
-
-def parse_weights(name: str) -> str:
-    """Return our name of a weight dtype, however it is spelt (see `canonical`).
-
-    Raises `UsageError`, with the closest name as a hint, if there is no such dtype.
-    """
-    found = canonical(name)
-    if found in WEIGHTS:
-        return str(found)
-    raise UsageError(f"unknown weight dtype: {name}", hint=did_you_mean(name, WEIGHTS))
+def dtype_name(dtype: Any) -> str:
+    """Return the name of a torch dtype without its module: "float32"."""
+    return str(dtype).removeprefix("torch.")

@@ -33,13 +33,13 @@ def freeze_plainly(
     """
     from optimum.quanto import freeze, qtypes, quantize
 
-    from quantcli.dtypes import QTYPES
-    from quantcli.kinds import use_torch_unpack
+    from quantcli.formats import format_named
+    from quantcli.kinds.unpack import use_torch_unpack
 
     use_torch_unpack()
     tied = {name.rpartition(".")[0] for name in model.all_tied_weights_keys}
     odd = {name for name, module in model.named_modules() if _is_subclass(module)}
-    quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | odd) or None)
+    quantize(model, weights=qtypes[format_named(weights).qtype], exclude=sorted(tied | odd) or None)
     if group_size is not None:
         for _, module in qmodules(model):
             columns = module.weight[0].numel()

@@ -15,7 +15,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     ["errors"],
-    ["dtypes", "mark", "paths", "process", "text"],
+    ["dtypes", "formats", "mark", "paths", "process", "text"],
+    ["upstream"],
     ["comparison.metrics", "comparison.results", "comparison.samples"],
     ["comparison.gates"],
     ["recipe", "checkpoint", "quantizers", "kinds"],
@@ -50,6 +51,7 @@ TENSOR_ROOMS = {
     "kinds",
     "loading",
     "quantizers",
+    "upstream",
 }
 """Where tensors are touched: the only rooms that import torch or Quanto as they are imported."""
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import quantcli
 from quantcli.cli import app
-from quantcli.dtypes import WEIGHTS
+from quantcli.formats import WEIGHTS
 from quantcli.recipe import Recipe
 from quantcli.recipe.files import shipped
 

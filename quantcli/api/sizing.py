@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantcli.api.request import Request, decide, make_request, open_model, source_at
-from quantcli.dtypes import DOWNCASTS, WEIGHTS, parse_weights
+from quantcli.formats import DOWNCASTS, GROUPED, WEIGHTS, parse_weights
 from quantcli.frozen.manifest import is_frozen, read_manifest
 from quantcli.paths import model_name
 from quantcli.recipe import Recipe
@@ -103,7 +103,7 @@ def _recipe_for(recipe: Recipe, weights: str) -> Recipe:
     if weights in DOWNCASTS:
         return Recipe(model=recipe.model, weights=weights)
     changed = recipe.to_dict() | {"weights": weights}
-    if weights not in ("int4", "int2"):
+    if weights not in GROUPED:
         changed |= {"group_size": None, "optimizer": "max"}
     return Recipe.parse(changed)
 

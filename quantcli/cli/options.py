@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from quantcli.dtypes import WEIGHTS, canonical, parse_weights
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.formats import GROUPED, WEIGHTS, canonical, parse_weights
 from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
@@ -135,7 +135,7 @@ Optimizer = Annotated[
         "--optimizer",
         metavar="|".join(OPTIMIZERS),
         callback=_optimizer,
-        help="How scales are computed; hqq is slower, for int4 and int2. [default: max]",
+        help=f"How scales are computed; hqq is slower, for {' and '.join(GROUPED)}. [default: max]",
     ),
 ]
 GroupSize = Annotated[
@@ -143,7 +143,7 @@ GroupSize = Annotated[
     typer.Option(
         "--group-size",
         metavar="N",
-        help="Values per scale, for int4 and int2. [default: Quanto's choice]",
+        help=f"Values per scale, for {' and '.join(GROUPED)}. [default: Quanto's choice]",
     ),
 ]
 ClassName = Annotated[

@@ -119,7 +119,7 @@ def _run(
     if not quiet:
         warn(
             f"{name}: {count} rows are all zero: stored as 0, where Quanto stores NaN"
-            for name, count in frozen.mended.items()
+            for name, count in frozen.zero_rows.items()
         )
     return frozen
 

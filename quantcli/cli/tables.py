@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from quantcli.cli.output import gigabytes
-from quantcli.dtypes import DOWNCASTS
+from quantcli.formats import DOWNCASTS
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint

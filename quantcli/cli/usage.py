@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from quantcli.dtypes import WEIGHTS, canonical
 from quantcli.errors import did_you_mean
+from quantcli.formats import WEIGHTS, canonical
 
 if TYPE_CHECKING:
     import typer

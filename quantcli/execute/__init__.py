@@ -1,5 +1,5 @@
 """Running a plan: row blocks from the checkpoint files to the output shards."""
 
-from quantcli.execute.run import NoProgress, Progress, Report, run_plan
+from quantcli.execute.run import NoProgress, Progress, RunResult, run_plan
 
-__all__ = ["NoProgress", "Progress", "Report", "run_plan"]
+__all__ = ["NoProgress", "Progress", "RunResult", "run_plan"]

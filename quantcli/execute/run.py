@@ -18,7 +18,8 @@ from quantcli.errors import MachineError
 from quantcli.execute.reading import Readers, Workspace
 from quantcli.execute.shard import ShardFile, layout
 from quantcli.execute.tasks import Unit, batches, run_unit, units
-from quantcli.planning import Plan, Source, Stored
+from quantcli.kinds.layout import Stored
+from quantcli.planning import Plan, Source
 
 
 class Progress(Protocol):
@@ -48,15 +49,15 @@ class NoProgress:
 
 
 @dataclass(slots=True)
-class Report:
-    """What running a plan found: zero rows whose float8 data was mended, by entry."""
+class RunResult:
+    """What running a plan found: rows of zeros that are stored as 0 in float8, by entry."""
 
-    mended: Counter[str] = field(default_factory=Counter)
+    zero_rows: Counter[str] = field(default_factory=Counter)
 
 
 def run_plan(
     plan: Plan, source: Source, folder: Path, *, jobs: int, progress: Progress | None = None
-) -> Report:
+) -> RunResult:
     """Write the shards of a plan into `folder`; shards that are already there are left alone.
 
     Raises `ModelError` where the weights are at fault, `MachineError` where the disk is.
@@ -66,7 +67,7 @@ def run_plan(
         readers.prepare()
         run = _Run(plan, readers, folder, progress)
         run.go(jobs)
-    return run.report
+    return run.result
 
 
 class _Run:
@@ -82,7 +83,7 @@ class _Run:
         self._stopped = threading.Event()
         self._left: Counter[int] = Counter()
         self._files: dict[int, ShardFile] = {}
-        self.report = Report()
+        self.result = RunResult()
 
     def go(self, jobs: int) -> None:
         """Do every shard that is not there yet."""
@@ -130,8 +131,8 @@ class _Run:
             for unit in batch:
                 if self._stopped.is_set():
                     return
-                mended = run_unit(unit, self._readers, self._shard(index), self._workspace())
-                self._done(index, unit, mended)
+                zero_rows = run_unit(unit, self._readers, self._shard(index), self._workspace())
+                self._done(index, unit, zero_rows)
         except OSError as error:
             self._stopped.set()
             raise _machine_error(error, self._folder) from error
@@ -154,11 +155,11 @@ class _Run:
                 self._files[index] = ShardFile(path, self._stored(index))
             return self._files[index]
 
-    def _done(self, index: int, unit: Unit, mended: int) -> None:
+    def _done(self, index: int, unit: Unit, zero_rows: int) -> None:
         with self._lock:
             self._progress.advance(unit.nbytes)
-            if mended:
-                self.report.mended[unit.tensor.name] += mended
+            if zero_rows:
+                self.result.zero_rows[unit.tensor.name] += zero_rows
             self._left[index] -= 1
             finished = self._files.pop(index) if self._left[index] == 0 else None
         if finished is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from quantcli.dtypes import CODES
-from quantcli.planning import Stored
+from quantcli.kinds.layout import Stored
 
 ALIGNMENT = 64
 """Bytes that torch aligns its tensors to."""

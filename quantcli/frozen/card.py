@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantcli.dtypes import DOWNCASTS
+from quantcli.formats import DOWNCASTS
 from quantcli.planning import Plan
 
 TEMPLATE = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from quantcli.kinds.layout import default_group_size
 from quantcli.mark import MARK, SECTION, SECTION_VERSION
 from quantcli.planning import Plan, TensorPlan
-from quantcli.planning.layout import default_group_size
 
 DROPPED = ("torch_dtype", "transformers_weights")
 """Keys that are not true of the frozen directory: another name of the dtype, and of the weights."""
@@ -91,12 +91,8 @@ def plain_quanto_loads(plan: Plan) -> bool:
 
 
 def _is_plain(tensor: TensorPlan) -> bool:
-    if tensor.qtype not in ("qint4", "qint2"):
-        # torch's kernel of bfloat16 x int8 crashes on rows of these lengths
-        crashes = tensor.qtype == "qint8" and tensor.dtype == "bfloat16" and len(tensor.shape) == 2
-        return not (crashes and tensor.shape[1] % 4 == 0 and tensor.shape[1] % 16)
-    if tensor.group_size != default_group_size(tensor.shape):
+    """Return whether plain Quanto loads a quantized entry, and can compute with it."""
+    shape, group_size = tensor.quantized_shape, tensor.group_size
+    if tensor.weight_format.is_grouped and group_size != default_group_size(shape):
         return False
-    # its TinyGemm layout refuses rows that are no multiple of 16
-    tinygemm = tensor.qtype == "qint4" and tensor.dtype == "bfloat16" and tensor.group_size == 128
-    return not tinygemm or tensor.shape[0] % 16 == 0
+    return not tensor.weight_format.kernel_fails(shape, tensor.dtype, group_size)

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from quantcli.dtypes import BITS
 from quantcli.errors import ModelError
+from quantcli.formats import QTYPES
 from quantcli.mark import SECTION, SECTION_VERSION
 
 COMPLAINTS = {
@@ -38,8 +38,8 @@ class ModuleSection(BaseModel):
     @field_validator("weights")
     @classmethod
     def _is_a_qtype(cls, name: str) -> str:
-        if name not in BITS:
-            raise ValueError(f"must be one of {', '.join(BITS)}")
+        if name not in QTYPES:
+            raise ValueError(f"must be one of {', '.join(QTYPES)}")
         return name
 
 

@@ -27,7 +27,7 @@ PACKAGES = ("quantcli", "optimum-quanto", "torch", "transformers", "safetensors"
 
 
 def write_metadata(
-    folder: Path, plan: Plan, checkpoint: Checkpoint, *, mended: Mapping[str, int]
+    folder: Path, plan: Plan, checkpoint: Checkpoint, *, zero_rows: Mapping[str, int]
 ) -> None:
     """Write config, index, qmap, model card and the source's side files; the manifest last."""
     for name, path in _side_files(checkpoint):
@@ -40,7 +40,7 @@ def write_metadata(
     if plain_quanto_loads(plan):
         write_json(folder / "quanto_qmap.json", quanto_map(plan))
     write_text(folder / "README.md", model_card(plan))
-    write_json(folder / MANIFEST, manifest(folder, plan, mended))
+    write_json(folder / MANIFEST, manifest(folder, plan, zero_rows))
 
 
 def _side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
@@ -74,7 +74,7 @@ def shard_index(plan: Plan) -> dict[str, Any]:
     return {"metadata": metadata, "weight_map": dict(sorted(places.items()))}
 
 
-def manifest(folder: Path, plan: Plan, mended: Mapping[str, int]) -> dict[str, Any]:
+def manifest(folder: Path, plan: Plan, zero_rows: Mapping[str, int]) -> dict[str, Any]:
     """Return the manifest of a directory that is otherwise complete."""
     return {
         "format_version": FORMAT_VERSION,
@@ -85,7 +85,7 @@ def manifest(folder: Path, plan: Plan, mended: Mapping[str, int]) -> dict[str, A
         "weights": plan.weights,
         "versions": versions(),
         "footprint": footprint(plan),
-        "tensors": [_tensor(tensor, mended) for tensor in plan.tensors],
+        "tensors": [_tensor(tensor, zero_rows) for tensor in plan.tensors],
         "files": file_records(folder),
     }
 
@@ -108,7 +108,7 @@ def footprint(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: Any, mended: Mapping[str, int]) -> dict[str, Any]:
+def _tensor(tensor: Any, zero_rows: Mapping[str, int]) -> dict[str, Any]:
     entry = {
         "name": tensor.name,
         "action": tensor.action,
@@ -119,6 +119,6 @@ def _tensor(tensor: Any, mended: Mapping[str, int]) -> dict[str, Any]:
         "shape": list(tensor.shape),
         "bytes": tensor.nbytes,
     }
-    if tensor.name in mended:
-        entry["zero_rows"] = mended[tensor.name]
+    if tensor.name in zero_rows:
+        entry["zero_rows"] = zero_rows[tensor.name]
     return entry

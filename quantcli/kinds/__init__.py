@@ -1,18 +1,6 @@
-"""Quantized modules, as Quanto's, that need neither a compiler nor autograd to run."""
+"""The kinds of modules that can be quantized: a file each, and what they have in common.
 
-from quantcli.kinds.frozen import FrozenConv2d, FrozenLinear, create, has_frozen_modules
-from quantcli.kinds.unpack import use_torch_unpack
-from quantcli.kinds.weights import align_tensors, assemble, expected_parts, nbytes, stored_bytes
+`layout` computes what is stored from shapes alone. Everything else imports torch and Quanto.
+"""
 
-__all__ = [
-    "FrozenConv2d",
-    "FrozenLinear",
-    "align_tensors",
-    "assemble",
-    "create",
-    "expected_parts",
-    "has_frozen_modules",
-    "nbytes",
-    "stored_bytes",
-    "use_torch_unpack",
-]
+from __future__ import annotations

@@ -1,13 +1,14 @@
 """Unpack int4 and int2 without a compiler.
 
-Quanto's CPU kernel compiles itself into site-packages at its first call. The same values come
-from torch, so its extension is handed a library that is already there.
+Quanto's CPU kernel compiles itself into site-packages at its first call. Torch gives the same
+values, so Quanto's extension gets this library instead.
 """
 
 from __future__ import annotations
 
 import torch
-from optimum.quanto.library.extensions import get_extension
+
+from quantcli.upstream.quanto import use_library
 
 
 class TorchLibrary:
@@ -27,6 +28,4 @@ class TorchLibrary:
 
 def use_torch_unpack() -> None:
     """Keep Quanto from compiling its extension; one that is loaded already stays."""
-    extension = get_extension("quanto_cpp")
-    if extension._lib is None:
-        extension._lib = TorchLibrary
+    use_library(TorchLibrary)

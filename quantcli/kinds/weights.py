@@ -3,86 +3,89 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
-from optimum.quanto import QModuleMixin, WeightQBitsTensor, WeightQBytesTensor
-from optimum.quanto.tensor.grouped import grouped_shape
-from optimum.quanto.tensor.packed import PackedTensor
-from optimum.quanto.tensor.qtensor import QTensor
+from optimum.quanto import QModuleMixin
 
-Parts = Mapping[str, torch.Tensor]
+from quantcli.dtypes import dtype_name
+from quantcli.formats import WeightFormat, format_of
+from quantcli.kinds.layout import DATA, grouped_shape, part_shapes
+from quantcli.upstream.quanto import (
+    Parts,
+    grouped_weight,
+    inner_tensors,
+    is_quantized,
+    row_weight,
+)
 
 ALIGNMENT = 64
-"""What torch's own allocations are aligned to, in bytes."""
+"""What torch aligns its own tensors to, in bytes."""
 
-_TINYGEMM_ROWS = 16
+
+def format_of_module(module: QModuleMixin) -> WeightFormat:
+    """Return the format of a quantized module's weight."""
+    return format_of(module.weight_qtype.name)
 
 
 def expected_parts(module: QModuleMixin) -> dict[str, tuple[int, ...]]:
-    """Name the stored parts of a module's weight, each with its shape."""
+    """Return the shape of each stored part of a quantized module's weight."""
     shape = tuple(module.weight.shape)
-    if module.weight_qtype.bits == 8:
-        # a single row is quantized per tensor
-        return {"_data": shape, "_scale": _scale_shape(shape) if shape[0] > 1 else ()}
-    grouped = _grouped_shape(module)
-    packed = math.ceil(grouped[0] * module.weight_qtype.bits / 8)
-    # the axis of a single group is given up: all dimensions but the last are reduced
-    single = (*(1 for _ in grouped[1:]), grouped[-1])
-    scale = _scale_shape(grouped) if grouped[0] > 1 else single
-    return {"_data._data": (packed, *grouped[1:]), "_scale": scale, "_shift": scale}
+    return part_shapes(shape, format_of_module(module), module.weight_group_size)
 
 
 def assemble(module: QModuleMixin, parts: Parts) -> torch.nn.Parameter:
-    """Make the weight of a module, in the kernel that Quanto selects for its device and dtype.
+    """Make the weight of a module, in the layout that Quanto selects for its device and dtype.
 
-    The parts are used in place wherever that kernel takes them as they are stored.
+    The parts are used in place wherever that layout takes them as they are stored.
     """
-    make = _assemble_bytes if module.weight_qtype.bits == 8 else _assemble_bits
+    make = _assemble_groups if format_of_module(module).is_grouped else _assemble_rows
     return torch.nn.Parameter(make(module, parts), requires_grad=False)
 
 
-def _assemble_bytes(module: QModuleMixin, parts: Parts) -> WeightQBytesTensor:
+def _assemble_rows(module: QModuleMixin, parts: Parts) -> torch.Tensor:
+    aligned = _align(parts["_data"], parts["_scale"].dtype)
+    return row_weight(module, {**parts, "_data": aligned}, shape=tuple(module.weight.shape))
+
+
+def _assemble_groups(module: QModuleMixin, parts: Parts) -> torch.Tensor:
+    shape, group_size = tuple(module.weight.shape), module.weight_group_size
     scale = parts["_scale"]
-    return WeightQBytesTensor.create(
-        module.weight_qtype,
-        axis=None if scale.ndim == 0 else 0,
-        size=module.weight.size(),
-        stride=module.weight.stride(),
-        data=_align(parts["_data"], scale.dtype),
-        scale=scale,
+    # Quanto would select a kernel of the CPU that refuses these weights
+    plain = scale.device.type == "cpu" and format_of_module(module).kernel_fails(
+        shape, dtype_name(scale.dtype), group_size
     )
+    grouped = grouped_shape(shape, group_size)
+    return grouped_weight(module, parts, shape=shape, grouped=grouped, plain=plain)
 
 
 def _align(data: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Copy data that torch's bfloat16 x int8 kernel would crash on.
 
-    It loads the weight with aligned instructions. Quantcli's own files are aligned; others' may
-    align their tensors to 8 bytes only.
+    It loads the weight with aligned instructions. quantcli aligns the tensors that it writes; other
+    writers may align theirs to 8 bytes only.
     """
-    picky = data.device.type == "cpu" and data.dtype == torch.int8 and dtype == torch.bfloat16
-    return data.clone() if picky and data.data_ptr() % ALIGNMENT else data
+    crashes = data.device.type == "cpu" and data.dtype == torch.int8 and dtype == torch.bfloat16
+    return data.clone() if crashes and data.data_ptr() % ALIGNMENT else data
 
 
 def align_tensors(model: torch.nn.Module) -> None:
-    """Copy the unquantized tensors of a model that lie in memory as torch would not put them.
+    """Copy the unquantized tensors of a model that are not aligned as torch aligns its own.
 
     Kernels sum in another order from an unaligned address, and then the last bit differs.
     """
     for module in model.modules():
-        for tensor in [*module._parameters.values(), *module._buffers.values()]:
-            if tensor is None or isinstance(tensor, QTensor) or tensor.device.type != "cpu":
+        tensors = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        for tensor in tensors:
+            if is_quantized(tensor) or tensor.device.type != "cpu":
                 continue
             if tensor.data_ptr() % ALIGNMENT:
                 tensor.data = tensor.data.clone()
 
 
 def nbytes(tensor: torch.Tensor) -> int:
-    """Return the bytes that a tensor takes; those of its parts, where it is a quantized one."""
-    if hasattr(tensor, "__tensor_flatten__"):
-        names, _ = tensor.__tensor_flatten__()
-        return sum(nbytes(getattr(tensor, name)) for name in names)
-    return tensor.nbytes
+    """Return the bytes of a tensor; of a quantized one, those of its parts."""
+    inner = inner_tensors(tensor)
+    return sum(map(nbytes, inner)) if inner else tensor.nbytes
 
 
 def stored_bytes(module: torch.nn.Module) -> int | None:
@@ -91,37 +94,6 @@ def stored_bytes(module: torch.nn.Module) -> int | None:
         return None
     size: int = module.weight.element_size()
     return sum(
-        math.prod(shape) * (1 if name.endswith("_data") else size)
+        math.prod(shape) * (1 if name.endswith(DATA) else size)
         for name, shape in expected_parts(module).items()
     )
-
-
-def _assemble_bits(module: QModuleMixin, parts: Parts) -> WeightQBitsTensor:
-    grouped = _grouped_shape(module)
-    stride = torch.empty(grouped, device="meta").stride()
-    bits = module.weight_qtype.bits
-    # TinyGemm on a CPU, which Quanto selects for some bfloat16 weights, refuses other row counts
-    on_cpu = parts["_scale"].device.type == "cpu"
-    plain = on_cpu and module.weight.shape[0] % _TINYGEMM_ROWS != 0
-    make = WeightQBitsTensor if plain else WeightQBitsTensor.create
-    return make(
-        module.weight_qtype,
-        axis=0,
-        group_size=module.weight_group_size,
-        size=module.weight.size(),
-        stride=module.weight.stride(),
-        data=PackedTensor(parts["_data._data"], bits, torch.Size(grouped), stride),
-        scale=parts["_scale"],
-        shift=parts["_shift"],
-    )
-
-
-def _grouped_shape(module: QModuleMixin) -> tuple[int, ...]:
-    shape = tuple(module.weight.shape)
-    if module.weight_group_size is None:
-        return shape
-    return tuple(grouped_shape(shape, 0, module.weight_group_size))
-
-
-def _scale_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (shape[0], *(1 for _ in shape[1:]))

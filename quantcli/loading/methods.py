@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedModel
 
-from quantcli.kinds import has_frozen_modules, nbytes
+from quantcli.kinds.frozen import has_frozen_modules
+from quantcli.kinds.weights import nbytes
 
 if TYPE_CHECKING:
     import os

@@ -20,7 +20,7 @@ def place_modules(
 
     Raises `ModelError` where the model's module is not of a kind that is quantized.
     """
-    from quantcli.kinds import create
+    from quantcli.kinds.registry import freeze
 
     placed: dict[str, dict[str, Any]] = {}
     for stored, spec in modules.items():
@@ -34,7 +34,7 @@ def place_modules(
         name = weight.removesuffix(".weight")
         module = model.get_submodule(name)
         try:
-            frozen = create(module, str(spec["weights"]), spec.get("group_size"))
+            frozen = freeze(module, str(spec["weights"]), spec.get("group_size"))
         except (TypeError, KeyError) as error:
             raise ModelError(f"{name} cannot be loaded as {spec['weights']}: {error}") from error
         frozen.name = name

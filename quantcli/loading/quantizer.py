@@ -12,6 +12,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from quantcli.errors import ModelError
 from quantcli.frozen.section import check_section
+from quantcli.kinds.layout import PARTS
 from quantcli.loading.tensors import FLOATS
 from quantcli.mark import MARK, METHOD, SECTION_VERSION
 
@@ -66,7 +67,7 @@ class Deserialize(ConversionOps):
         self, input_dict: dict[str, list[torch.Tensor]], **kwargs: Any
     ) -> dict[str, Any]:
         """Return the parameter `weight` of the module that `full_layer_name` names."""
-        from quantcli.kinds import assemble
+        from quantcli.kinds.weights import assemble
 
         module, _ = get_module_from_name(kwargs["model"], kwargs["full_layer_name"])
         parts = {name.removeprefix("weight."): found[0] for name, found in input_dict.items()}
@@ -80,7 +81,7 @@ class FrozenQuantizer(HfQuantizer):
     """
 
     serialized_names = {  # noqa: RUF012 - transformers' own declaration
-        "weight": [f"weight.{part}" for part in ("_data._data", "_data", "_scale", "_shift")]
+        "weight": [f"weight.{part}" for part in PARTS]
     }
     quantization_config: FrozenConfig
 
@@ -111,7 +112,7 @@ class FrozenQuantizer(HfQuantizer):
 
     def param_element_size(self, model: PreTrainedModel, param_name: str, param: Any) -> float:
         """Count a quantized weight as what it takes, when devices are chosen."""
-        from quantcli.kinds import stored_bytes
+        from quantcli.kinds.weights import stored_bytes
 
         module, name = get_module_from_name(model, param_name)
         stored = stored_bytes(module) if name == "weight" else None
@@ -140,7 +141,7 @@ class FrozenQuantizer(HfQuantizer):
     def _process_model_before_weight_loading(
         self, model: PreTrainedModel, checkpoint_files: list[str] | None = None, **_kwargs: Any
     ) -> None:
-        from quantcli.kinds import use_torch_unpack
+        from quantcli.kinds.unpack import use_torch_unpack
         from quantcli.loading.naming import Naming
         from quantcli.loading.placement import place_modules, tie_as_stored
         from quantcli.loading.tensors import check_tensors, leave_out, read_headers
@@ -175,7 +176,7 @@ class FrozenQuantizer(HfQuantizer):
     def _process_model_after_weight_loading(
         self, model: PreTrainedModel, **_kwargs: Any
     ) -> PreTrainedModel:
-        from quantcli.kinds import align_tensors
+        from quantcli.kinds.weights import align_tensors
 
         align_tensors(model)
         # no conversion is to be reverted by save_pretrained

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from quantcli.dtypes import CODES, STORAGE
+from quantcli.dtypes import CODES, dtype_name
 from quantcli.errors import ModelError
 from quantcli.loading.naming import PART
 
@@ -88,19 +88,20 @@ def _expected(model: PreTrainedModel) -> dict[str, Header]:
     """Name every tensor that the model takes; an empty dtype code stands for any float."""
     from optimum.quanto import QModuleMixin
 
-    from quantcli.kinds import expected_parts
+    from quantcli.kinds.layout import DATA
+    from quantcli.kinds.weights import expected_parts, format_of_module
 
     expected: dict[str, Header] = {}
     for name, tensor in model.state_dict().items():
         if hasattr(tensor, "shape"):  # extra state is not a tensor
-            code = "" if tensor.is_floating_point() else CODES[str(tensor.dtype)[len("torch.") :]]
+            code = "" if tensor.is_floating_point() else CODES[dtype_name(tensor.dtype)]
             expected[name] = (code, tuple(tensor.shape))
     for name, module in model.named_modules():
         if isinstance(module, QModuleMixin):
             del expected[f"{name}.weight"]
-            storage = CODES[STORAGE[module.weight_qtype.name]]
+            storage = CODES[format_of_module(module).storage]
             for part, shape in expected_parts(module).items():
-                code = storage if part.endswith("_data") else ""
+                code = storage if part.endswith(DATA) else ""
                 expected[f"{name}.weight.{part}"] = (code, shape)
     return expected
 

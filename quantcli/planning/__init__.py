@@ -2,13 +2,12 @@
 
 from quantcli.planning.coverage import check_quantized
 from quantcli.planning.make import make_plan
-from quantcli.planning.plan import Plan, Stored, TensorPlan
+from quantcli.planning.plan import Plan, TensorPlan
 from quantcli.planning.source import Source, read_source
 
 __all__ = [
     "Plan",
     "Source",
-    "Stored",
     "TensorPlan",
     "check_quantized",
     "make_plan",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from quantcli.dtypes import QTYPES
 from quantcli.errors import ModelError
+from quantcli.formats import QUANTIZED
 from quantcli.planning.plan import Plan, TensorPlan
 
 LOW_COVERAGE = 0.5
@@ -18,7 +18,7 @@ _CHOSEN = ("excluded by ", "kept by rule ", "not included")
 
 def check_quantized(plan: Plan) -> None:
     """Raise `ModelError` where a plan is to quantize, and quantizes nothing."""
-    if plan.weights not in QTYPES or _quantized(plan):
+    if plan.weights not in QUANTIZED or _quantized(plan):
         return
     kept = plan.kept_matrices()
     hint = "--allow-unquantized writes it anyway; -w bfloat16 casts the whole model"
@@ -32,7 +32,7 @@ def check_quantized(plan: Plan) -> None:
 
 def coverage_notice(plan: Plan) -> str | None:
     """Say that little or nothing of a model is quantized, and what is kept."""
-    if plan.weights not in QTYPES or (plan.coverage >= LOW_COVERAGE and _quantized(plan)):
+    if plan.weights not in QUANTIZED or (plan.coverage >= LOW_COVERAGE and _quantized(plan)):
         return None
     kept = plan.kept_matrices()
     if not _quantized(plan):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from quantcli.dtypes import BITS
 from quantcli.errors import UsageError
-from quantcli.planning.layout import default_group_size
+from quantcli.formats import WeightFormat
+from quantcli.kinds.layout import default_group_size
 
 SUGGESTED = (32, 64, 96, 128, 256)
 """Group sizes that a hint suggests."""
@@ -23,9 +23,11 @@ class GroupSizes:
         self._divided: Counter[int] = Counter()
         self._rows: dict[int, Counter[int]] = {}
 
-    def find(self, qtype: str, shape: tuple[int, ...], asked: int | None) -> tuple[int | None, str]:
+    def find(
+        self, weight_format: WeightFormat, shape: tuple[int, ...], asked: int | None
+    ) -> tuple[int | None, str]:
         """Return the group size of a weight, and the reason where it is not the usual one."""
-        if BITS[qtype] == 8:
+        if not weight_format.is_grouped:
             return None, ""
         own = default_group_size(shape)
         row = math.prod(shape[1:])

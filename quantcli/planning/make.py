@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quantcli.dtypes import DOWNCASTS, SIZES, is_float
+from quantcli.dtypes import SIZES, dtype_name, is_float
 from quantcli.errors import ModelError, UsageError
+from quantcli.kinds.layout import Stored
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.coverage import coverage_notice
 from quantcli.planning.extras import Extra
-from quantcli.planning.layout import quantized_tensors
-from quantcli.planning.plan import Plan, Stored, TensorPlan
+from quantcli.planning.plan import Plan, TensorPlan
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
 from quantcli.skeleton import Entry, WeightModule, weight_modules
@@ -39,7 +39,7 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     tensors += [
         planned for extra in source.extras for planned in _plan_extra(extra, source, chooser)
     ]
-    possible = any(module.obstacle is None for module in modules.values())
+    possible = any(module.skip_reason is None for module in modules.values())
     if recipe.include and possible and not any(t.action == "quantize" for t in tensors):
         patterns = ", ".join(recipe.include)
         raise UsageError(
@@ -51,7 +51,7 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         model=source.checkpoint.model,
         revision=source.checkpoint.revision,
         architecture=source.skeleton.architecture,
-        dtype=str(source.skeleton.dtype).removeprefix("torch."),
+        dtype=dtype_name(source.skeleton.dtype),
         weights=recipe.weights,
         recipe=recipe.to_dict(),
         original_dtypes=_original(sharded, source),
@@ -93,7 +93,7 @@ def _count(tensors: Sequence[object]) -> str:
 
 
 def _example(modules: Mapping[str, WeightModule]) -> str:
-    named = [module.name for module in modules.values() if module.obstacle is None]
+    named = [module.name for module in modules.values() if module.skip_reason is None]
     return named[len(named) // 2] if named else "encoder.layer.0.attention.self.query"
 
 
@@ -105,7 +105,7 @@ def _plan_entry(
     base = TensorPlan(
         name=entry.name,
         module=module_name,
-        kind=module.kind if module else "",
+        kind=module.class_name if module else "",
         action="keep",
         dtype=entry.dtype,
         shape=entry.shape,
@@ -153,19 +153,19 @@ def _decide(
 ) -> Decision:
     """Choose the qtype of a weight matrix, or the reason to keep it."""
     aliases = [name for name, owner in source.ties.aliases.items() if owner == tensor.name]
-    if chooser.recipe.weights in DOWNCASTS:
+    if chooser.recipe.downcast:
         return Decision(reason=f"cast to {tensor.dtype}")
     if aliases:
         return Decision(reason=f"tied to {some(aliases, 1)}; quantized, it would be stored twice")
-    if module is None or leaf != "weight":
+    parameter = module.kind.parameter if module and module.kind else "weight"
+    if module is None or leaf != parameter:
         return Decision(reason=f"not in a layer that Quanto quantizes ({tensor.kind})")
-    if module.obstacle:
-        return Decision(reason=module.obstacle)
-    return chooser.choose(module.name, tensor.shape, tensor.dtype)
+    if module.skip_reason:
+        return Decision(reason=module.skip_reason)
+    return chooser.choose(module, tensor)
 
 
 def _quantized(tensor: TensorPlan, decision: Decision) -> TensorPlan:
-    assert decision.qtype is not None
     return replace(
         tensor,
         action="quantize",
@@ -173,9 +173,8 @@ def _quantized(tensor: TensorPlan, decision: Decision) -> TensorPlan:
         qtype=decision.qtype,
         group_size=decision.group_size,
         optimizer=decision.optimizer,
-        stored=quantized_tensors(
-            tensor.module, tensor.shape, tensor.dtype, decision.qtype, decision.group_size
-        ),
+        quantized_shape=decision.quantized_shape,
+        stored=decision.stored,
     )
 
 

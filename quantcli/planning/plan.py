@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from quantcli.dtypes import SIZES, is_float
+from quantcli.dtypes import is_float
+from quantcli.formats import WeightFormat, format_of
+from quantcli.kinds.layout import Stored, grouped_shape
 
 Action = Literal["quantize", "cast", "keep", "alias", "compute"]
 """quantize: to a Quanto qtype. cast: to another dtype. keep: byte for byte. alias: one tensor with
@@ -20,27 +22,14 @@ another entry, stored there. compute: not stored, transformers makes it while it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """One tensor of the output: its name, the name of its torch dtype, its shape."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its payload."""
-        return math.prod(self.shape) * SIZES[self.dtype]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TensorPlan:
     """What becomes of one entry of the model's state dict.
 
-    `sources` are checkpoint tensors; `conversion` names transformers' operations that make the
-    entry from them. `dtype` is that of the loaded model. `reason` says why the entry is not
-    quantized, or where the result departs from Quanto's. `extra_for` names the class that takes the
-    entry where the model's own does not.
+    `kind` is the class of its module. `sources` are checkpoint tensors; `conversion` names
+    transformers' operations that make the entry from them. `dtype` is that of the loaded model.
+    `reason` says why the entry is not quantized, or where the result differs from Quanto's.
+    `quantized_shape` is the shape in which it is quantized, rows first. `extra_for` names the
+    class that takes the entry where the model's own does not.
     """
 
     name: str
@@ -56,6 +45,7 @@ class TensorPlan:
     qtype: str | None = None
     group_size: int | None = None
     optimizer: str | None = None
+    quantized_shape: tuple[int, ...] = ()
     stored: tuple[Stored, ...] = ()
     shard: int | None = None
     extra_for: str | None = None
@@ -71,8 +61,19 @@ class TensorPlan:
         return math.prod(self.shape)
 
     @property
+    def weight_format(self) -> WeightFormat:
+        """The format of a quantized entry."""
+        assert self.qtype is not None, self.name
+        return format_of(self.qtype)
+
+    @property
+    def grouped_shape(self) -> tuple[int, ...]:
+        """The shape of a quantized entry with a scale for each row: of groups, if it has any."""
+        return grouped_shape(self.quantized_shape, self.group_size)
+
+    @property
     def is_matrix(self) -> bool:
-        """Tell whether it counts for coverage: a weight of two dimensions or more."""
+        """Whether it counts for coverage: a weight of two dimensions or more."""
         return self.is_parameter and len(self.shape) >= 2 and is_float(self.dtype)
 
 
@@ -180,26 +181,6 @@ class Plan:
             tensor["bytes"] = plan.nbytes
         return fields
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
-        """Read back what `to_dict` gave."""
-        known = {name: data[name] for name in cls.__dataclass_fields__}
-        known["tensors"] = tuple(_tensor(item) for item in data["tensors"])
-        for name in ("shards", "untied", "notices"):
-            known[name] = tuple(data[name])
-        return cls(**known)
-
     def digest(self) -> str:
         """Return the sha256 of the plan: equal plans give equal bytes."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
-
-
-def _tensor(data: Mapping[str, Any]) -> TensorPlan:
-    fields = {name: data[name] for name in TensorPlan.__dataclass_fields__}
-    fields["sources"] = tuple(data["sources"])
-    fields["shape"] = tuple(data["shape"])
-    fields["stored"] = tuple(
-        Stored(name=item["name"], dtype=item["dtype"], shape=tuple(item["shape"]))
-        for item in data["stored"]
-    )
-    return TensorPlan(**fields)

@@ -4,7 +4,7 @@ Scales are per row (8 bit) or per group within a row (4 and 2 bit), so a weight 
 few rows at a time. The arithmetic is that of optimum-quanto 0.2.7, operation for operation
 (`AbsmaxOptimizer`, `MaxOptimizer`, `quantize_symmetric`, `quantize_affine`, `pack_weights`), done
 in place: on a block that stays in cache no other pass over memory is made. What depends on the
-whole tensor goes through Quanto's own functions (`quantize_whole`).
+whole tensor goes through Quanto's own functions (`quantizers.whole`).
 """
 
 from __future__ import annotations
@@ -13,72 +13,61 @@ from collections.abc import Sequence
 
 import torch
 
-from quantcli.dtypes import BITS
-
-STORAGE = {
-    "qint8": (torch.int8, 127, -128, 127),
-    "qfloat8_e4m3fn": (torch.float8_e4m3fn, 448.0, -448.0, 448.0),
-    "qfloat8_e5m2": (torch.float8_e5m2, 57344.0, -57344.0, 57344.0),
-}
-"""8-bit qtypes: storage dtype, the divisor of the absolute maximum, least and greatest value."""
+from quantcli.formats import WeightFormat
 
 
 def symmetric(
-    rows: torch.Tensor, qtype: str, data: torch.Tensor, scale: torch.Tensor, scratch: torch.Tensor
+    rows: torch.Tensor,
+    weight_format: WeightFormat,
+    data: torch.Tensor,
+    scale: torch.Tensor,
+    scratch: torch.Tensor,
 ) -> int:
     """Quantize rows to 8 bits: scale = max|x| / qmax, data = round(x / scale) clamped.
 
     `rows` (rows, columns) is overwritten, `data` (rows, columns) and `scale` (rows, 1) are filled;
-    `scratch` is like `rows`. Float8 is not rounded before the cast. A row of zeros has scale 0;
-    Quanto's float8 data of it is NaN, which would make the module's every output NaN, and is
-    stored as 0 here. Returns how many rows were so mended.
+    `scratch` is like `rows`. Float8 is not rounded before the cast. A row of zeros has scale 0:
+    Quanto's float8 data of it is NaN, which makes every output of the module NaN, so 0 is stored.
+    Returns how many such rows there were.
     """
-    _, divisor, least, greatest = STORAGE[qtype]
-    torch.amax(torch.abs(rows, out=scratch), dim=1, keepdim=True, out=scale).div_(divisor)
+    torch.amax(torch.abs(rows, out=scratch), dim=1, keepdim=True, out=scale)
+    scale.div_(weight_format.maximum)
     rows.div_(scale)
     if not data.is_floating_point():
         rows.round_()
-    rows.clamp_(least, greatest)
-    mended = _mend_zero_rows(rows, scale) if data.is_floating_point() else 0
+    rows.clamp_(weight_format.minimum, weight_format.maximum)
+    zero_rows = _clear_zero_rows(rows, scale) if data.is_floating_point() else 0
     data.copy_(rows)
-    return mended
+    return zero_rows
 
 
-def _mend_zero_rows(rows: torch.Tensor, scale: torch.Tensor) -> int:
+def _clear_zero_rows(rows: torch.Tensor, scale: torch.Tensor) -> int:
     zero = scale == 0
     if not zero.any():
         return 0
-    broken = zero & rows.isnan()
-    rows.masked_fill_(broken, 0)
-    return int(broken.any(dim=1).sum())
+    undefined = zero & rows.isnan()
+    rows.masked_fill_(undefined, 0)
+    return int(undefined.any(dim=1).sum())
 
 
 def affine(
-    groups: torch.Tensor, bits: int, data: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+    groups: torch.Tensor,
+    weight_format: WeightFormat,
+    data: torch.Tensor,
+    scale: torch.Tensor,
+    shift: torch.Tensor,
 ) -> None:
-    """Quantize groups to 4 or 2 bits: scale = (max - min) / (2^bits - 1), shift = -min.
+    """Quantize groups to less than 8 bits: scale = (max - min) / (2^bits - 1), shift = -min.
 
     `groups` (groups, columns) is overwritten; `data`, in uint8 and not yet packed, and `scale` and
     `shift` (groups, 1) are filled. data = round((x + shift) / scale), clamped.
     """
-    greatest = 2**bits - 1
+    maximum = int(weight_format.maximum)
     torch.amin(groups, dim=1, keepdim=True, out=shift)
-    torch.amax(groups, dim=1, keepdim=True, out=scale).sub_(shift).div_(greatest)
+    torch.amax(groups, dim=1, keepdim=True, out=scale).sub_(shift).div_(maximum)
     shift.neg_()
-    groups.add_(shift).div_(scale).round_().clamp_(0, greatest)
+    groups.add_(shift).div_(scale).round_().clamp_(0, maximum)
     data.view(torch.int8).copy_(groups)  # the same bits, and torch casts to int8 five times faster
-
-
-def uses_tinygemm(
-    shape: tuple[int, ...], dtype: torch.dtype, qtype: str, group_size: int | None
-) -> bool:
-    """Tell whether Quanto freezes a weight into its TinyGemm layout on a CPU.
-
-    Where the rows are no multiple of 16 it fails to (torch's kernel refuses), and the plain layout
-    is what remains.
-    """
-    layout = qtype == "qint4" and dtype == torch.bfloat16 and group_size == 128
-    return layout and len(shape) == 2 and shape[0] % 16 == 0
 
 
 def tinygemm_shift(scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
@@ -90,7 +79,7 @@ def tinygemm_shift(scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     return half - (half - shift)
 
 
-def pack(parts: Sequence[torch.Tensor], bits: int, packed: torch.Tensor) -> None:
+def pack(parts: Sequence[torch.Tensor], weight_format: WeightFormat, packed: torch.Tensor) -> None:
     """Pack matching rows of the parts of a tensor into bytes, the first part in the lowest bits.
 
     `parts` are uint8 (rows, columns) and are overwritten; the last ones may be shorter than
@@ -98,38 +87,4 @@ def pack(parts: Sequence[torch.Tensor], bits: int, packed: torch.Tensor) -> None
     """
     packed.copy_(parts[0])
     for index, part in enumerate(parts[1:], start=1):
-        packed[: len(part)] |= part.bitwise_left_shift_(bits * index)
-
-
-def quantize_whole(
-    weight: torch.Tensor, qtype: str, group_size: int | None, optimizer: str
-) -> dict[str, torch.Tensor]:
-    """Quantize a whole weight by Quanto's own functions: data, scale and shift by their suffix.
-
-    For HQQ, which stops on an error averaged over the tensor, and for a tensor of one group, whose
-    axis Quanto gives up.
-    """
-    from optimum.quanto import HqqOptimizer, MaxOptimizer, qtypes, quantize_weight
-
-    quantizer = HqqOptimizer() if optimizer == "hqq" else MaxOptimizer()
-    kind = qtypes[qtype]
-    scale, shift = quantizer(weight, qtype=kind, axis=0, group_size=group_size)
-    quantized = quantize_weight(
-        weight,
-        qtype=kind,
-        axis=0,
-        scale=scale,
-        shift=shift,
-        group_size=group_size,
-        optimized=False,
-    )
-    return {
-        "._data._data": quantized._data._data,
-        "._scale": quantized._scale,
-        "._shift": quantized._shift,
-    }
-
-
-def is_affine(qtype: str) -> bool:
-    """Tell whether a qtype has a shift, groups and packed data."""
-    return BITS[qtype] < 8
+        packed[: len(part)] |= part.bitwise_left_shift_(weight_format.bits * index)

@@ -10,11 +10,10 @@ from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
 
-from quantcli.dtypes import DOWNCASTS, QTYPES
+from quantcli.formats import DOWNCASTS, GROUPED, QUANTIZED
 from quantcli.recipe.refusals import usage_error
 from quantcli.recipe.tables import Compare, Gates, Table
 from quantcli.recipe.values import (
-    GROUPED,
     KEEP,
     Embeddings,
     GroupSize,
@@ -26,6 +25,8 @@ from quantcli.recipe.values import (
     Weights,
     refusal,
 )
+
+_GROUPED = " and ".join(GROUPED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +154,7 @@ class Recipe(Table):
         for key in ("rules", "include", "exclude", "group_size"):
             if getattr(self, key):
                 message = f"{key}: does not apply, since {self.weights} casts the whole model"
-                raise refusal(message, f"leave it out, or quantize: {', '.join(QTYPES)}")
+                raise refusal(message, f"leave it out, or quantize: {', '.join(QUANTIZED)}")
         if self.rest not in (KEEP, self.weights):
             message = f"rest: {self.rest} contradicts weights = {self.weights}"
             raise refusal(message, f"{self.weights} already casts the whole model: leave out rest")
@@ -162,16 +163,15 @@ class Recipe(Table):
         asked = {self.weights, *(rule.weights for rule in self.rules)}
         if asked.isdisjoint(GROUPED):
             if self.optimizer == "hqq":
-                raise refusal(
-                    "optimizer: hqq is only for int4 and int2", f"use max for {self.weights}"
-                )
+                message = f"optimizer: hqq is only for {_GROUPED}"
+                raise refusal(message, f"use max for {self.weights}")
             if self.group_size:
                 hint = f"{self.weights} has one scale per row: leave out group_size"
-                raise refusal("group_size: only for int4 and int2", hint)
+                raise refusal(f"group_size: only for {_GROUPED}", hint)
         for index, rule in enumerate(self.rules):
             weights = rule.weights or self.weights
             if rule.group_size and weights not in GROUPED:
-                message = f"rules[{index}].group_size: only for int4 and int2"
+                message = f"rules[{index}].group_size: only for {_GROUPED}"
                 raise refusal(message, f"the weights of this rule are {weights}")
 
 

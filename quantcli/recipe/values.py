@@ -16,17 +16,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from quantcli.comparison.metrics import TASKS
-from quantcli.dtypes import DOWNCASTS, QTYPES, WEIGHTS, canonical
 from quantcli.errors import QuantcliError, did_you_mean
+from quantcli.formats import DOWNCASTS, QUANTIZED, WEIGHTS, canonical
 from quantcli.paths import expand, model_name
 
 KEEP = "keep"
 """What a rule, `embeddings` or `rest` says of weights that stay as they are."""
 
-GROUPED = ("int4", "int2")
-"""Weight dtypes whose rows are quantized in groups."""
-
-_RULED = (*QTYPES, KEEP)
+_RULED = (*QUANTIZED, KEEP)
 
 _GROUP_STEP = 8
 """Smaller groups than this would hold more bytes of scales than they save."""

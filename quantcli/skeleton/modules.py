@@ -1,59 +1,59 @@
-"""Which modules have a weight that Quanto can quantize, and why the others do not."""
+"""Which modules have a weight that can be quantized, and why the others do not."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quantcli.skeleton.probe import computes_as
+from quantcli.upstream.torch import declares_parameters
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from quantcli.kinds.kind import Kind
     from quantcli.skeleton.build import Skeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightModule:
-    """A module that owns parameters; `obstacle` says why its weight cannot be quantized."""
+    """A module that owns parameters.
+
+    `skip_reason` says why its weight is not quantized, None where it can be. `kind` is then the
+    kind of module that it is.
+    """
 
     name: str
-    kind: str
-    obstacle: str | None
+    class_name: str
+    kind: Kind | None
+    skip_reason: str | None
 
 
 def weight_modules(skeleton: Skeleton) -> dict[str, WeightModule]:
-    """List the modules that own parameters, by name."""
-    paths: dict[int, list[str]] = {}
+    """Return the modules that own parameters, by name."""
+    return {module.name: module for module in _weight_modules(skeleton)}
+
+
+def _weight_modules(skeleton: Skeleton) -> Iterator[WeightModule]:
+    names: dict[int, list[str]] = {}
     for name, module in skeleton.model.named_modules(remove_duplicate=False):
-        paths.setdefault(id(module), []).append(name)
-    found = {}
+        names.setdefault(id(module), []).append(name)
     for name, module in skeleton.model.named_modules(remove_duplicate=False):
-        if module._parameters:
-            shared = len(paths[id(module)]) > 1
-            obstacle = "one module with two names" if shared else obstacle_of(module)
-            found[name] = WeightModule(name=name, kind=type(module).__name__, obstacle=obstacle)
-    return found
+        if not declares_parameters(module):
+            continue
+        kind, reason = _kind_of(module)
+        if len(names[id(module)]) > 1:
+            reason = "one module with two names"
+        yield WeightModule(
+            name=name, class_name=type(module).__name__, kind=kind, skip_reason=reason
+        )
 
 
-def obstacle_of(module: nn.Module) -> str | None:
-    """Say why a module's weight must be kept, or None where Quanto gets it right.
+def _kind_of(module: nn.Module) -> tuple[Kind | None, str | None]:
+    """Return the kind of a module, and the reason why its weight must be kept."""
+    from quantcli.kinds.registry import kind_of
 
-    Quanto replaces every instance of Linear and Conv2d by its own plain one, subclasses too. That
-    is right only where the subclass computes what the plain class does, from the same tensors.
-    """
-    from torch import nn
-
-    kind = type(module).__name__
-    base = next((base for base in (nn.Linear, nn.Conv2d) if isinstance(module, base)), None)
-    if base is None:
-        return f"Quanto does not quantize {kind}"
-    if type(module) is base:
-        return None
-    if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
-        return f"{kind} is a {base.__name__} with extra tensors"
-    methods = ("forward", "_conv_forward") if base is nn.Conv2d else ("forward",)
-    own = any(getattr(type(module), method) is not getattr(base, method) for method in methods)
-    if own and not computes_as(module, base):
-        return f"{kind} is a {base.__name__} with its own forward"
-    return None
+    kind = kind_of(module)
+    if kind is None:
+        return None, f"Quanto does not quantize {type(module).__name__}"
+    return kind, kind.skip_reason(module)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import quantcli
 from quantcli.cli import main
-from quantcli.dtypes import WEIGHTS
+from quantcli.formats import WEIGHTS
 
 UNTIED = "lm_head.weight"
 

@@ -12,8 +12,8 @@ from transformers.utils.generic import ContextManagers
 
 import quantcli
 from quantcli.cli import main
-from quantcli.dtypes import WEIGHTS
 from quantcli.execute.shard import layout
+from quantcli.formats import WEIGHTS
 from quantcli.planning import Stored
 
 KINDS = [

@@ -124,6 +124,6 @@ def test_zero_rows_in_float8_stay_zero(tiny_model, tmp_path):
         model.encoder.layer[0].intermediate.dense.weight[3] = 0
     model.save_pretrained(tmp_path / "bert")
     frozen = quantcli.quantize(tmp_path / "bert", weights="float8", output=tmp_path / "out")
-    assert frozen.mended == {"encoder.layer.0.intermediate.dense.weight": 1}
+    assert frozen.zero_rows == {"encoder.layer.0.intermediate.dense.weight": 1}
     output = freezing.run(quantcli.load(frozen))["last_hidden_state"]
     assert output.isfinite().all()

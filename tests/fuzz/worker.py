@@ -23,7 +23,7 @@ from fuzz.steps import PACKAGE, Finding, Record
 
 PRELOADED = (
     *("optimum.quanto", "quantcli.api", "quantcli.execute", "quantcli.frozen.write"),
-    *("quantcli.loading.quantizer", "quantcli.kinds", "quantcli.skeleton"),
+    *("quantcli.loading.quantizer", "quantcli.kinds.linear", "quantcli.skeleton"),
     *(f"transformers.models.{name}.modeling_{name}" for name in ("bert", "clip", "gpt2", "llama")),
 )
 """What a new worker has imported already: it is forked from a process that has."""

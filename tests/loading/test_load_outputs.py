@@ -63,14 +63,15 @@ def test_rows_that_tinygemm_refuses():
     """Plain Quanto cannot freeze these in memory (`expect N to be dividable by 16`)."""
     from optimum.quanto import MaxOptimizer, qint4, quantize_weight
 
-    from quantcli.kinds import assemble, create
+    from quantcli.kinds.registry import freeze
+    from quantcli.kinds.weights import assemble
 
     linear = torch.nn.Linear(256, 24, dtype=torch.bfloat16)
     scale, shift = MaxOptimizer()(linear.weight, qtype=qint4, axis=0, group_size=128)
     weight = quantize_weight(linear.weight, qint4, 0, scale, shift, group_size=128, optimized=False)
     parts = {}
     weight.save_to_state_dict(parts, "", keep_vars=False)
-    module = create(linear, "qint4", 128)
+    module = freeze(linear, "qint4", 128)
     module.weight = assemble(module, parts)
     module.bias = linear.bias
     example = torch.randn(3, 256, dtype=torch.bfloat16)
@@ -96,12 +97,13 @@ def test_columns_that_crash_torch(columns):
     """Quanto's in-memory int8 x bfloat16 ends the process for 20 and 100 columns."""
     from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
 
-    from quantcli.kinds import assemble, create
+    from quantcli.kinds.registry import freeze
+    from quantcli.kinds.weights import assemble
 
     linear = torch.nn.Linear(columns, 24, dtype=torch.bfloat16)
     scale = AbsmaxOptimizer()(linear.weight, qtype=qint8, axis=0)
     weight = quantize_weight(linear.weight, qint8, 0, scale)
-    module = create(linear, "qint8", None)
+    module = freeze(linear, "qint8", None)
     module.weight = assemble(module, {"_data": weight._data, "_scale": weight._scale})
     module.bias = linear.bias
     example = torch.randn(3, columns, dtype=torch.bfloat16)

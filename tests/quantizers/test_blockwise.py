@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quantcli.dtypes import BITS
+from quantcli.formats import FORMATS, format_of
 from quantcli.quantizers import blockwise
 
 COLUMNS = [1, 7, 64, 130, 1000]
+ROWS = sorted(found.qtype for found in FORMATS if found.bits == 8)
+GROUPS = [found.qtype for found in FORMATS if found.is_grouped]
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 
@@ -24,12 +26,12 @@ def awkward_rows(columns, dtype):
 def symmetric(rows, qtype):
     scratch, data = torch.empty_like(rows), torch.empty_like(rows, dtype=storage(qtype))
     scale = torch.empty(len(rows), 1, dtype=rows.dtype)
-    mended = blockwise.symmetric(rows.clone(), qtype, data, scale, scratch)
-    return data, scale, mended
+    zero_rows = blockwise.symmetric(rows.clone(), format_of(qtype), data, scale, scratch)
+    return data, scale, zero_rows
 
 
 def storage(qtype):
-    return blockwise.STORAGE[qtype][0]
+    return getattr(torch, format_of(qtype).storage)
 
 
 def raw(tensor):
@@ -38,7 +40,7 @@ def raw(tensor):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("columns", COLUMNS)
-@pytest.mark.parametrize("qtype", sorted(blockwise.STORAGE))
+@pytest.mark.parametrize("qtype", ROWS)
 def test_symmetric(qtype, columns, dtype):
     from optimum.quanto import AbsmaxOptimizer, qtypes, quantize_weight
 
@@ -47,10 +49,10 @@ def test_symmetric(qtype, columns, dtype):
         rows[4] = 1
     scale = AbsmaxOptimizer()(rows, qtype=qtypes[qtype], axis=0)
     expected = quantize_weight(rows, qtypes[qtype], 0, scale, optimized=False)
-    data, scale, mended = symmetric(rows, qtype)
+    data, scale, zero_rows = symmetric(rows, qtype)
     assert torch.equal(raw(data), raw(expected._data))
     assert torch.equal(raw(scale), raw(expected._scale))
-    assert mended == 0
+    assert zero_rows == 0
 
 
 @pytest.mark.parametrize("qtype", ["qfloat8_e4m3fn", "qfloat8_e5m2"])
@@ -58,34 +60,34 @@ def test_zero_rows_of_float8_become_zero_and_are_counted(qtype):
     rows = torch.randn(6, 33)
     rows[1] = 0
     rows[4] = -0.0
-    data, scale, mended = symmetric(rows, qtype)
-    assert mended == 2
+    data, scale, zero_rows = symmetric(rows, qtype)
+    assert zero_rows == 2
     assert (scale[[1, 4]] == 0).all()
     assert data[[1, 4]].float().eq(0).all()
     others = [0, 2, 3, 5]
     assert torch.equal(raw(data[others]), raw(symmetric(rows[others], qtype)[0]))
 
 
-def test_zero_rows_of_int8_need_no_mending():
-    data, scale, mended = symmetric(torch.zeros(3, 5), "qint8")
-    assert (mended, data.count_nonzero(), scale.count_nonzero()) == (0, 0, 0)
+def test_zero_rows_of_int8_are_stored_as_they_are():
+    data, scale, zero_rows = symmetric(torch.zeros(3, 5), "qint8")
+    assert (zero_rows, data.count_nonzero(), scale.count_nonzero()) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("columns", COLUMNS)
-@pytest.mark.parametrize("qtype", ["qint4", "qint2"])
+@pytest.mark.parametrize("qtype", GROUPS)
 @pytest.mark.parametrize("groups", [8, 9, 12], ids=lambda groups: f"{groups} groups")
 def test_affine_and_pack(qtype, columns, dtype, groups):
     from optimum.quanto import MaxOptimizer, qtypes, quantize_weight
 
-    rows, bits = awkward_rows(columns, dtype)[:groups], BITS[qtype]
+    rows, weight_format = awkward_rows(columns, dtype)[:groups], format_of(qtype)
     scale, shift = MaxOptimizer()(rows, qtypes[qtype], 0)
     expected = quantize_weight(rows, qtypes[qtype], 0, scale, shift, optimized=False)
     codes = torch.empty(groups, columns, dtype=torch.uint8)
     scale, shift = torch.empty(2, groups, 1, dtype=dtype)
-    blockwise.affine(rows.clone(), bits, codes, scale, shift)
+    blockwise.affine(rows.clone(), weight_format, codes, scale, shift)
     packed = torch.empty(expected._data._data.shape, dtype=torch.uint8)
-    blockwise.pack(codes.split(len(packed)), bits, packed)
+    blockwise.pack(codes.split(len(packed)), weight_format, packed)
     assert torch.equal(packed, expected._data._data)
     assert torch.equal(raw(scale), raw(expected._scale))
     assert torch.equal(raw(shift), raw(expected._shift))

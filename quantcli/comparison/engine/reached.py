@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from optimum.quanto import QModuleMixin
-from optimum.quanto.tensor.qtensor import QTensor
 from torch.overrides import TorchFunctionMode
+
+from quantcli.upstream.quanto import is_quantized
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ class Reached:
         self._modules = {
             name: module
             for name, module in model.named_modules()
-            if isinstance(module, QModuleMixin) and isinstance(module.weight, QTensor)
+            if isinstance(module, QModuleMixin) and is_quantized(module.weight)
         }
         self._unreached = dict.fromkeys(self._modules)
         self._handles: dict[str, Any] = {
@@ -97,6 +98,6 @@ class _Watch(TorchFunctionMode):
         given = kwargs or {}
         if getattr(func, "__name__", "") in _COMPUTES:
             for value in (*args, *given.values()):
-                if isinstance(value, QTensor) and id(value) in self._names:
+                if is_quantized(value) and id(value) in self._names:
                     self._note(self._names[id(value)])
         return func(*args, **given)

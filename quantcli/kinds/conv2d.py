@@ -1,0 +1,46 @@
+"""`nn.Conv2d`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from optimum.quanto import QConv2d
+from torch import nn
+
+from quantcli.kinds.frozen import FrozenModule
+from quantcli.kinds.kind import Kind
+from quantcli.kinds.registry import register
+
+ROWS = 8
+"""The output channels with which a subclass is tried."""
+
+
+class FrozenConv2d(FrozenModule, QConv2d):  # type: ignore[misc]
+    """A 2-D convolution with a frozen weight."""
+
+
+@register
+class Conv2d(Kind):
+    """2-D convolutions: a row is the filter of an output channel."""
+
+    module_class = nn.Conv2d
+    frozen_class = FrozenConv2d
+    methods = ("forward", "_conv_forward")
+
+    def trial_shape(self, module: nn.Module) -> tuple[int, ...]:
+        """Return the module's own shape, with few output channels where it has one group."""
+        assert isinstance(module, nn.Conv2d)
+        shape = tuple(module.weight.shape)
+        return (ROWS, *shape[1:]) if shape[0] > ROWS and module.groups == 1 else shape
+
+    def resize(self, trial: nn.Module, shape: tuple[int, ...]) -> None:
+        """Leave the module as it is: its forward does not read the number of output channels."""
+
+    def examples(self, trial: nn.Module) -> Iterator[torch.Tensor]:
+        """Yield images of an even and an odd size: padding to "same" depends on it."""
+        assert isinstance(trial, nn.Conv2d)
+        reach = [d * (k - 1) + 1 for d, k in zip(trial.dilation, trial.kernel_size, strict=True)]
+        for more in (4, 7):
+            size = [side + more for side in reach]
+            yield torch.randn(2, trial.in_channels, *size, dtype=torch.float64)
