@@ -10,8 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import quantcli
+from quantcli.kinds.registry import kind_of
 from quantcli.planning.choose import Chooser
+from quantcli.planning.plan import TensorPlan
 from quantcli.recipe import Recipe
+from quantcli.skeleton import WeightModule
 
 
 @pytest.mark.parametrize("kind", ["clip", "mixtral", "t5-untied"])
@@ -59,12 +62,19 @@ def test_the_names_under_which_a_tie_is_saved_do_not_matter(tiny_model, tmp_path
 
 
 def test_what_would_not_be_smaller_is_kept():
-    chooser = Chooser(Recipe(), {})
-    assert chooser.choose("narrow", (64, 1), "float32").reason == (
-        "int8 would not be smaller (328 of 256 bytes)"
+    module = WeightModule(
+        name="m", class_name="Linear", kind=kind_of(torch.nn.Linear(1, 1)), skip_reason=None
     )
-    assert chooser.choose("wide", (64, 8), "float32").qtype == "qint8"
-    assert Chooser(Recipe(weights="int4"), {}).choose("row", (1, 64), "float32").qtype is None
+
+    def choose(shape, weights="int8"):
+        weight = TensorPlan(
+            name="m.weight", module="m", kind="Linear", action="keep", dtype="float32", shape=shape
+        )
+        return Chooser(Recipe(weights=weights), {"m": module}).choose(module, weight)
+
+    assert choose((64, 1)).reason == "int8 would not be smaller (328 of 256 bytes)"
+    assert choose((64, 8)).qtype == "qint8"
+    assert choose((1, 64), "int4").qtype is None
 
 
 def test_conversions_are_named(tiny_model):
