@@ -1,4 +1,4 @@
-"""Running a plan: row blocks from the checkpoint files to the output shards."""
+"""Runs a plan: reads row blocks from the checkpoint, writes the output shards."""
 
 from quantcli.execute.run import NoProgress, Progress, RunResult, run_plan
 

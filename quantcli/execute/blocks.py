@@ -23,7 +23,7 @@ BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Packing:
-    """Which groups are packed together: byte row i holds row i of every part of the groups.
+    """Which groups share bytes: packed row i holds row i of each part of the groups.
 
     `starts` are the first groups of the parts, `groups` is how many groups there are in all, each
     of `columns` values. The last part may end before the others.

@@ -1,4 +1,4 @@
-"""Reading a parameter a few rows at a time, in the dtype of the model."""
+"""Read a parameter a few rows at a time, in the dtype of the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quantcli.planning import Source, TensorPlan
 
 
 class Workspace:
-    """Reusable buffers of one thread, by name; they grow to the largest block that was asked for.
+    """Reusable buffers of one thread, by name. They grow to the largest block that was requested.
 
     Blocks stay in cache only if their memory is the same from one block to the next.
     """
@@ -24,7 +24,7 @@ class Workspace:
         self._buffers: dict[str, torch.Tensor] = {}
 
     def take(self, name: str, dtype: torch.dtype, numel: int) -> torch.Tensor:
-        """Return a flat tensor of `numel` elements, with whatever its memory holds."""
+        """Return a flat tensor of `numel` elements, uninitialized."""
         nbytes = numel * dtype.itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.numel() < nbytes:
@@ -34,7 +34,7 @@ class Workspace:
 
 
 class Reader(Protocol):
-    """Gives the elements of one parameter."""
+    """Reads the elements of one parameter."""
 
     def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
         """Fill `out`, flat, with the elements from `start` on, cast to its dtype."""
@@ -68,7 +68,7 @@ class FileReader:
 
 
 class MemoryReader:
-    """Reads from a tensor in memory: one that a conversion made, or that is not contiguous."""
+    """Reads from a tensor in memory: the result of a conversion, or one that is not contiguous."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._flat = tensor.reshape(-1)
@@ -94,7 +94,7 @@ class Readers:
             os.close(descriptor)
 
     def open(self, tensor: TensorPlan) -> Reader:
-        """Return a reader of an entry; what it is made from is only then in memory."""
+        """Return a reader of an entry. A conversion loads its sources now."""
         binding = self._source.binding(tensor.name)
         assert binding is not None, tensor.name
         if binding.convert is not None:
@@ -106,7 +106,7 @@ class Readers:
         return FileReader(self._descriptor(record.file), record)
 
     def is_streamed(self, tensor: TensorPlan) -> bool:
-        """Tell whether an entry can be read a few rows at a time without its whole in memory."""
+        """Return whether an entry can be read in rows, without loading all of it."""
         binding = self._source.binding(tensor.name)
         assert binding is not None, tensor.name
         record = self._source.checkpoint.tensors[binding.sources[0]]

@@ -1,4 +1,4 @@
-"""Run the shard tasks of a plan: threads here; each shard appears whole or not at all."""
+"""Run the shard tasks of a plan in threads. Each shard appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from quantcli.planning import Plan, Source
 
 
 class Progress(Protocol):
-    """Is told how much is to be read, and how much was."""
+    """Receives how many bytes will be read, and how many were."""
 
     def start(self, total: int) -> None:
-        """Begin: `total` bytes will be read."""
+        """Start: `total` bytes will be read."""
 
     def advance(self, nbytes: int) -> None:
-        """Go on: `nbytes` more were read and written."""
+        """Report that `nbytes` more were read and written."""
 
     def stop(self) -> None:
-        """End, whether all was done or not."""
+        """Stop, finished or not."""
 
 
 class NoProgress:
-    """Says nothing."""
+    """Shows nothing."""
 
     def start(self, total: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def advance(self, nbytes: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ class RunResult:
 def run_plan(
     plan: Plan, source: Source, folder: Path, *, jobs: int, progress: Progress | None = None
 ) -> RunResult:
-    """Write the shards of a plan into `folder`; shards that are already there are left alone.
+    """Write the shards of a plan into `folder`; shards that exist already are left alone.
 
-    Raises `ModelError` where the weights are at fault, `MachineError` where the disk is.
+    Raises `ModelError` if the weights are at fault, `MachineError` if the disk is.
     """
     progress = progress or NoProgress()
     with Readers(source) as readers, _one_thread_each():
@@ -86,7 +86,7 @@ class _Run:
         self.result = RunResult()
 
     def go(self, jobs: int) -> None:
-        """Do every shard that is not there yet."""
+        """Run every shard that does not exist yet."""
         todo = [index for index in range(len(self._plan.shards)) if not self._is_done(index)]
         work = {index: self._units(index) for index in todo}
         self._progress.start(sum(unit.nbytes for parts in work.values() for unit in parts))
@@ -168,7 +168,7 @@ class _Run:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let each of our threads compute alone: blocks are too small to be shared out again."""
+    """Make torch use one thread in each of ours: blocks are too small to be split again."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Writing one output shard: a safetensors file whose header is known before its payload."""
+"""Write one output shard: a safetensors file whose header is known before its payload."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALIGNMENT = 64
 """Bytes that torch aligns its tensors to."""
 
 FLUSH_SECONDS = 0.03
-"""Pause between flushes: the disk works along, and has little left to do at the end."""
+"""Pause between flushes: the disk writes meanwhile, and little is left for the end."""
 
 
 class ShardFile:
@@ -66,7 +66,7 @@ class ShardFile:
         self._temporary.unlink(missing_ok=True)
 
     def _flush_on(self) -> None:
-        # errors of the disk come again, and are reported, when the file is finished
+        # errors of the disk occur again, and are reported, when the file is finished
         with contextlib.suppress(OSError):
             while not self._complete.wait(FLUSH_SECONDS):
                 os.fdatasync(self._descriptor)
@@ -77,7 +77,7 @@ class ShardFile:
 
 
 def layout(tensors: Iterable[Stored]) -> tuple[bytes, dict[str, int], int]:
-    """Lay out a shard: header bytes, file offset of each tensor, file size.
+    """Return the header bytes of a shard, the file offset of each tensor, and the file size.
 
     The header is padded to 64 bytes, and the sizes that divide best come first, so that every
     tensor is as aligned as its size: mapped into memory most lie as in torch's own allocations.
@@ -104,7 +104,7 @@ def layout(tensors: Iterable[Stored]) -> tuple[bytes, dict[str, int], int]:
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Take the disk space of a file: a full disk says so now, and writing is faster."""
+    """Reserve the disk space of a file: a full disk fails now, and writing is faster."""
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(descriptor, 0, size)

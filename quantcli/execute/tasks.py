@@ -1,4 +1,4 @@
-"""What one shard task does to one entry: cut it into units of rows, and do each."""
+"""Split an entry into units of rows, and process each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from quantcli.planning import TensorPlan
 from quantcli.quantizers.whole import needs_whole
 
 UNIT_BYTES = 8 * 1024 * 1024
-"""What one thread takes at a time. Its output is written at once: threads that write to one file
-wait for each other, so they should do it seldom."""
+"""What one thread processes at a time. Its output is written at once: threads that write to one
+file wait for each other, so they should write seldom."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A range of rows of one entry; `rows` is None where the entry is taken whole."""
+    """A range of rows of one entry; `rows` is None if the entry is processed whole."""
 
     tensor: TensorPlan
     rows: range | None
@@ -35,7 +35,7 @@ class Unit:
 
 
 def units(tensor: TensorPlan, readers: Readers) -> Iterator[Unit]:
-    """Cut an entry into units. What needs the whole tensor, or makes it, is one unit."""
+    """Split an entry into units; one unit if it needs the whole tensor, or loads it anyway."""
     if not readers.is_streamed(tensor) or _is_taken_whole(tensor):
         yield Unit(tensor, None)
         return
@@ -49,7 +49,7 @@ def units(tensor: TensorPlan, readers: Readers) -> Iterator[Unit]:
 
 
 def batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """Put small units together, so that handing them out costs less than doing them."""
+    """Group small units, so that scheduling them costs less than processing them."""
     batch: list[Unit] = []
     for unit in units:
         batch.append(unit)
@@ -61,9 +61,9 @@ def batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
 
 
 def run_unit(unit: Unit, readers: Readers, shard: ShardFile, workspace: Workspace) -> int:
-    """Do one unit. Returns how many rows of zeros it found (see `blockwise.symmetric`).
+    """Process one unit. Returns how many rows of zeros it found (see `blockwise.symmetric`).
 
-    Raises `ModelError` where the weights are not finite, or overflow the dtype they are cast to.
+    Raises `ModelError` if the weights are not finite, or overflow the dtype they are cast to.
     """
     tensor = unit.tensor
     worker = Worker(tensor, readers.open(tensor), shard, workspace)
@@ -96,7 +96,7 @@ def _is_taken_whole(tensor: TensorPlan) -> bool:
 
 
 def _row_count(tensor: TensorPlan) -> int:
-    """Rows to share out: of the weight, of its packed data, or elements of what is copied."""
+    """Return the rows to split: of the weight or its packed data; elements of what is copied."""
     if tensor.qtype is None:
         return tensor.numel
     rows = tensor.grouped_shape[0]

@@ -1,4 +1,4 @@
-"""What config.json and quanto_qmap.json of a frozen directory say of the quantization."""
+"""What config.json and quanto_qmap.json of a frozen directory say about the quantization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quantcli.mark import MARK, SECTION, SECTION_VERSION
 from quantcli.planning import Plan, TensorPlan
 
 DROPPED = ("torch_dtype", "transformers_weights")
-"""Keys that are not true of the frozen directory: another name of the dtype, and of the weights."""
+"""Keys that would be wrong in the frozen directory: an old name of the dtype, a weights file."""
 
 
 def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def with_section(config: Mapping[str, Any], section: Mapping[str, Any]) -> dict[
     said = dict(config)
     own = {"dtype": config["dtype"], SECTION: section}
     for name, part in config.items():
-        # one tower of two is loaded by its own config alone
+        # a tower may be loaded by its own config alone
         if name.endswith("_config") and isinstance(part, dict) and "model_type" in part:
             said[name] = part | own
     return said | {SECTION: section}
@@ -78,7 +78,7 @@ def quanto_map(plan: Plan) -> dict[str, dict[str, str]]:
 
 
 def plain_quanto_loads(plan: Plan) -> bool:
-    """Tell whether `QuantizedModelForCausalLM.from_pretrained` gets all of the directory right.
+    """Return whether `QuantizedModelForCausalLM.from_pretrained` loads the directory correctly.
 
     It knows causal language models and Quanto's own group sizes, and leaves what is not stored
     uninitialised.

@@ -1,4 +1,4 @@
-"""Make a model ready to take frozen weights: its quantized modules and its ties."""
+"""Prepare a model for frozen weights: its quantized modules and its ties."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def place_modules(
 
 
 def tie_as_stored(model: PreTrainedModel, untied: Iterable[str], modules: Iterable[str]) -> None:
-    """Make the model's ties those of the frozen one, whatever its config says.
+    """Tie the model's parameters as they are stored, whatever its config says.
 
     What is stored apart, and what is quantized, is not tied. A parameter that is one object under
     two names is stored once, so it is.

@@ -1,4 +1,4 @@
-"""Hold the stored tensors against the model before any is loaded."""
+"""Check the stored tensors against the model before any is loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Header = tuple[str, tuple[int, ...]]
 
 
 FLOATS = ("F64", "F32", "F16", "BF16")
-"""The dtype codes that may stand for a floating-point tensor."""
+"""The dtype codes of floating-point tensors."""
 
 
 def read_headers(files: Iterable[str]) -> dict[str, Header]:
@@ -42,7 +42,7 @@ def read_headers(files: Iterable[str]) -> dict[str, Header]:
 
 
 def leave_out(model: PreTrainedModel, names: Iterable[str], headers: dict[str, Header]) -> None:
-    """Leave tensors of other classes out of the headers, and of transformers' report."""
+    """Remove tensors of other classes from the headers, and from transformers' report."""
     left = [name for name in names if headers.pop(name, None)]
     known = set(model._keys_to_ignore_on_load_unexpected or ())
     ignored = {f"^{re.escape(PART.sub('', name))}$" for name in left}
@@ -56,7 +56,7 @@ def check_tensors(
     naming: Naming,
     converters: list[Any],
 ) -> None:
-    """Check that the stored tensors are those that the model takes, no more and no fewer.
+    """Check that the stored tensors are exactly those that the model loads.
 
     Raises `ModelError` that names the first tensor that is missing, left over or of another shape.
     A class other than the frozen one may leave tensors over (a head), but not lack any.
@@ -85,7 +85,7 @@ def check_tensors(
 
 
 def _expected(model: PreTrainedModel) -> dict[str, Header]:
-    """Name every tensor that the model takes; an empty dtype code stands for any float."""
+    """Return every tensor that the model loads; an empty dtype code means any float."""
     from optimum.quanto import QModuleMixin
 
     from quantcli.kinds.layout import DATA

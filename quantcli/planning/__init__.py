@@ -1,4 +1,4 @@
-"""The plan: what becomes of every tensor of a model, decided before a weight is read."""
+"""The plan: what happens to every tensor of a model, decided before any weight is read."""
 
 from quantcli.planning.coverage import check_quantized
 from quantcli.planning.make import make_plan

@@ -1,4 +1,4 @@
-"""How one weight is quantized: recipe, rules, and what would not be worth it."""
+"""How one weight is quantized: what the recipe says, and whether it would save bytes."""
 
 from __future__ import annotations
 

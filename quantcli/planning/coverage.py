@@ -1,4 +1,4 @@
-"""How much of a model is quantized, and what is said where that is little or nothing."""
+"""How much of a model is quantized, and the messages for little or nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from quantcli.planning.plan import Plan, TensorPlan
 LOW_COVERAGE = 0.5
 
 SHOWN = 3
-"""Kinds of modules, or tensors, that a message names."""
+"""Maximum kinds of modules, or tensors, that a message names."""
 
 _CHOSEN = ("excluded by ", "kept by rule ", "not included")
 
 
 def check_quantized(plan: Plan) -> None:
-    """Raise `ModelError` where a plan is to quantize, and quantizes nothing."""
+    """Raise `ModelError` if a plan that should quantize does not quantize anything."""
     if plan.weights not in QUANTIZED or _quantized(plan):
         return
     kept = plan.kept_matrices()
@@ -31,7 +31,7 @@ def check_quantized(plan: Plan) -> None:
 
 
 def coverage_notice(plan: Plan) -> str | None:
-    """Say that little or nothing of a model is quantized, and what is kept."""
+    """Return a notice if little or nothing of a model is quantized, with what is kept."""
     if plan.weights not in QUANTIZED or (plan.coverage >= LOW_COVERAGE and _quantized(plan)):
         return None
     kept = plan.kept_matrices()
@@ -42,12 +42,12 @@ def coverage_notice(plan: Plan) -> str | None:
 
 
 def _quantized(plan: Plan) -> bool:
-    """Tell whether anything of the model's own class is quantized."""
+    """Return whether anything of the model's own class is quantized."""
     return any(tensor.extra_for is None for tensor in plan.quantized)
 
 
 def _reasons(kept: list[TensorPlan]) -> str:
-    """Name the kinds of modules that are kept, largest first, and why the largest of each is."""
+    """Return the kinds of modules that are kept, largest first, each with a reason."""
     counts, sizes, reasons = Counter[str](), Counter[str](), dict[str, str]()
     for tensor in kept:
         counts[tensor.kind] += 1

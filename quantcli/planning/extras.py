@@ -1,4 +1,4 @@
-"""Tensors that the model's class does not take and another class of the checkpoint does.
+"""Tensors of the checkpoint that another class of the model loads, and its own class does not.
 
 A BERT saved with its pretraining heads may name `BertForMaskedLM` in its config: the pooler is then
 not part of the model, but `AutoModel` loads it. It is stored too, so that the frozen directory
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """The part of a checkpoint that one other class takes.
+    """The part of a checkpoint that one other class loads.
 
     `names` are that class's; `prefix` stands before them in the frozen directory.
     """
@@ -31,21 +31,21 @@ class Extra:
 
     @property
     def architecture(self) -> str:
-        """The name of the class that takes the tensors."""
+        """The name of the class that loads the tensors."""
         return self.source.skeleton.architecture
 
     @property
     def untied(self) -> tuple[str, ...]:
-        """The stored names that the class ties, and the checkpoint holds apart."""
+        """The stored names that the class ties and the checkpoint stores separately."""
         return tuple(f"{self.prefix}{n}" for n in self.source.ties.untied if n in self.names)
 
 
 def find_extras(
     own: Source, join: Callable[[Skeleton], Source]
 ) -> tuple[tuple[Extra, ...], list[str]]:
-    """Find the classes that take what is left of a checkpoint.
+    """Find the classes that load what is left of a checkpoint.
 
-    Returns what each takes, and the tensors that no class takes. `join` binds a skeleton.
+    Returns what each of them loads, and the tensors that no class loads. `join` binds a skeleton.
     """
     left = [name for name in own.unexpected if not own.skeleton.is_buffer(name)]
     buffers = [name for name in own.unexpected if name not in left]

@@ -1,4 +1,4 @@
-"""Group sizes: the one that was asked for, the rows that it divides, and Quanto's own choice."""
+"""Group sizes: the requested one where it divides the row, else Quanto's own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SUGGESTED = (32, 64, 96, 128, 256)
 """Group sizes that a hint suggests."""
 
 SHOWN = 4
-"""Rows that a message names."""
+"""Maximum row lengths that a message names."""
 
 
 class GroupSizes:
-    """Finds the group size of each weight, and counts the rows that the asked ones divide."""
+    """Finds the group size of each weight, and counts the rows that a requested size divides."""
 
     def __init__(self) -> None:
         self._divided: Counter[int] = Counter()
@@ -26,7 +26,7 @@ class GroupSizes:
     def find(
         self, weight_format: WeightFormat, shape: tuple[int, ...], asked: int | None
     ) -> tuple[int | None, str]:
-        """Return the group size of a weight, and the reason where it is not the usual one."""
+        """Return the group size of a weight, and a reason if it is not Quanto's own."""
         if not weight_format.is_grouped:
             return None, ""
         own = default_group_size(shape)
@@ -41,9 +41,9 @@ class GroupSizes:
         return own, f"group size {own or 'the row'}; {asked} does not divide a row of {row}"
 
     def check(self) -> list[str]:
-        """Say which asked sizes do not divide every row.
+        """Return a notice for each requested size that does not divide every row.
 
-        Raises `UsageError` where one divides none.
+        Raises `UsageError` if one divides no row.
         """
         notices = []
         for asked, rows in self._rows.items():
@@ -66,7 +66,7 @@ def _some(rows: Counter[int]) -> str:
 
 
 def _hint(rows: Counter[int]) -> str:
-    """Name the sizes that divide all rows, or else most of them."""
+    """Return a hint with the sizes that divide all rows, or else most of them."""
     whole = [size for size in SUGGESTED if all(row % size == 0 for row in rows)]
     if whole:
         return f"sizes that divide every row: {', '.join(map(str, whole))}"

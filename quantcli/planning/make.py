@@ -1,4 +1,4 @@
-"""Recipe x checkpoint x skeleton -> plan."""
+"""Make a plan from a recipe, a checkpoint and a skeleton."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
-    """Decide what becomes of every tensor of the model.
+    """Decide what happens to every tensor of the model.
 
-    Raises `ModelError` where the checkpoint lacks a tensor or has one of another shape, and
-    `UsageError` where the recipe's include patterns match nothing that can be quantized, or where
-    no row can be divided into groups of the size that was asked for.
+    Raises `ModelError` if the checkpoint lacks a tensor or has one of another shape; `UsageError`
+    if the recipe's include patterns match nothing that can be quantized, or if the requested group
+    size divides no row.
     """
     _check(source)
     modules = weight_modules(source.skeleton)
@@ -64,7 +64,7 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
 
 
 def _check(source: Source) -> None:
-    """Refuse a checkpoint that lacks tensors of the model, or has them in other shapes."""
+    """Raise if the checkpoint lacks tensors of the model, or has them in other shapes."""
     missing, misshapen = [], []
     for name, entry in source.skeleton.entries.items():
         binding = source.binding(name)
@@ -128,7 +128,7 @@ def _plan_entry(
 
 
 def _plan_extra(extra: Extra, source: Source, chooser: Chooser) -> Iterator[TensorPlan]:
-    """Plan what another class takes, under the names that its loader finds."""
+    """Plan what another class loads, under the names that its loader looks for."""
     prefix = extra.prefix
     modules = {
         name: replace(module, name=f"{prefix}{name}")
@@ -190,7 +190,7 @@ def _unquantized(tensor: TensorPlan, reason: str, source: Source) -> TensorPlan:
 
 
 def _original(tensors: Sequence[TensorPlan], source: Source) -> dict[str, int]:
-    """Count the bytes of the tensors that the model takes from the checkpoint, by dtype."""
+    """Return the bytes of the tensors that the model loads from the checkpoint, by dtype."""
     used = {name: None for tensor in tensors for name in tensor.sources}
     sizes: Counter[str] = Counter()
     for name in used:
@@ -200,7 +200,7 @@ def _original(tensors: Sequence[TensorPlan], source: Source) -> dict[str, int]:
 
 
 def _notices(plan: Plan, source: Source) -> list[str]:
-    """Say what a user should know before running the plan."""
+    """Return what the user should know before the plan is run."""
     notices = []
     ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
@@ -238,7 +238,7 @@ def _notices(plan: Plan, source: Source) -> list[str]:
 
 
 def _stored_as_codes(plan: Plan, source: Source) -> list[str]:
-    """List the weight matrices that the checkpoint holds as integers, or in a byte each."""
+    """List the weight matrices that the checkpoint stores as integers, or in one byte a value."""
     dtypes = {name: record.dtype for name, record in source.checkpoint.tensors.items()}
     return [
         f"{tensor.name} ({dtypes[tensor.sources[0]]})"

@@ -1,4 +1,4 @@
-"""The plan as plain data: what becomes of every tensor of a model. It holds no weights."""
+"""The plan as plain data: what happens to every tensor of a model. It holds no weights."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from quantcli.formats import WeightFormat, format_of
 from quantcli.kinds.layout import Stored, grouped_shape
 
 Action = Literal["quantize", "cast", "keep", "alias", "compute"]
-"""quantize: to a Quanto qtype. cast: to another dtype. keep: byte for byte. alias: one tensor with
-another entry, stored there. compute: not stored, transformers makes it while it builds the model.
+"""quantize: to a Quanto qtype. cast: to another dtype. keep: byte for byte. alias: the same
+tensor as another entry, stored there. compute: not stored; transformers computes it.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorPlan:
-    """What becomes of one entry of the model's state dict.
+    """What happens to one entry of the model's state dict.
 
     `kind` is the class of its module. `sources` are checkpoint tensors; `conversion` names
     transformers' operations that make the entry from them. `dtype` is that of the loaded model.
@@ -52,12 +52,12 @@ class TensorPlan:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the entry takes in the output."""
+        """Bytes of the entry in the output."""
         return sum(tensor.nbytes for tensor in self.stored)
 
     @property
     def numel(self) -> int:
-        """Elements of the entry."""
+        """Number of elements."""
         return math.prod(self.shape)
 
     @property
@@ -82,7 +82,7 @@ class Plan:
     """What `quantize` will do with one model, to the byte.
 
     `original_dtypes` maps a dtype to the bytes that the model's tensors take in the checkpoint,
-    tied tensors once. `recipe` is the resolved recipe. `notices` are for the user to read.
+    tied tensors counted once. `recipe` is the resolved recipe. `notices` are messages for the user.
     """
 
     model: str
@@ -114,7 +114,7 @@ class Plan:
 
     @cached_property
     def parameters(self) -> int:
-        """Number of parameters of the model's class, tied ones once."""
+        """Number of parameters of the model's class, tied ones counted once."""
         return sum(
             tensor.numel
             for tensor in self.tensors

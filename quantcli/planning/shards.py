@@ -11,9 +11,9 @@ from quantcli.planning.plan import TensorPlan
 def assign_shards(
     tensors: Sequence[TensorPlan], max_shard_size: int
 ) -> tuple[tuple[TensorPlan, ...], tuple[str, ...]]:
-    """Fill shards in order; what is stored for one entry stays in one shard.
+    """Fill shards in order; all tensors stored for one entry go to the same shard.
 
-    `max_shard_size` is in bytes of payload; an entry that is larger has a shard to itself. Returns
+    `max_shard_size` is in bytes of payload; a larger entry gets a shard of its own. Returns
     the tensors with their shard, and the names of the shards.
     """
     assigned = []

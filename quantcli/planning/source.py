@@ -1,4 +1,4 @@
-"""A checkpoint joined with the skeleton that its tensors fill: what a plan is made from."""
+"""A checkpoint with the skeleton that its tensors fill: what a plan is made from."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint, TensorRecord
 
 CHUNK = 1 << 20
-"""Elements compared at a time where the weights are on the disk."""
+"""Elements compared at a time if the weights are on the disk."""
 
 SAMPLE = 1 << 12
-"""Elements compared at the start, in the middle and at the end where they are not."""
+"""Elements compared at the start, in the middle and at the end if they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A checkpoint together with the skeleton that its tensors fill.
 
-    `extras` are tensors that other classes take, and `unexpected` those that none takes.
-    `sampled` tells that a tie was decided from samples, because the weights are not here yet.
+    `extras` are tensors that other classes load, `unexpected` those that none loads. `sampled` is
+    true if a tie was decided from samples because the weights are not local yet.
     """
 
     checkpoint: Checkpoint
@@ -40,7 +40,7 @@ class Source:
     extras: tuple[Extra, ...] = ()
 
     def binding(self, name: str) -> Binding | None:
-        """Return where a stored entry comes from; a tied one may lend it from its alias."""
+        """Return where a stored entry comes from; a tied one may be stored under its alias."""
         binding = self.bindings.get(self.ties.lenders.get(name, name))
         return binding or self._extra_bindings.get(name)
 
@@ -64,11 +64,11 @@ def read_source(
     class_name: str | None = None,
     here: bool,
 ) -> Source:
-    """Join a checkpoint with its skeleton; `here` says that its weights are on the disk.
+    """Join a checkpoint with its skeleton; `here` means that its weights are on the disk.
 
     `rest` is the dtype of the whole model, or "keep" for the checkpoint's own. `class_name` is the
-    class to build instead of the config's; what other classes take is then left out.
-    Raises `ModelError` where the model cannot be built, or its tensors cannot be converted.
+    class to build instead of the config's; what other classes load is then left out.
+    Raises `ModelError` if the model cannot be built, or its tensors cannot be converted.
     """
     skeleton = build(
         checkpoint, rest=rest, trust_remote_code=trust_remote_code, class_name=class_name

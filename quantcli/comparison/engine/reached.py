@@ -1,4 +1,4 @@
-"""Which quantized modules the forward passes reach: nothing is known of the others."""
+"""Which quantized modules the forward passes reach. A comparison says nothing about the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COMPUTES = {
 
 
 class Reached:
-    """Notes each quantized module of a model when it first runs.
+    """Records each quantized module of a model when it first runs.
 
     A hook on each module sees that, and is gone after the first time. Within `watch` a weight also
     counts if a function of torch takes it past its module, as `nn.MultiheadAttention` does.
@@ -65,7 +65,7 @@ class Reached:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Also note weights that are used without their module. Slow: not for timed passes."""
+        """Also record weights that are used without their module. Slow: not for timed passes."""
         names = {id(module.weight): name for name, module in self._modules.items()}
         with _Watch(names, self._note):
             yield
