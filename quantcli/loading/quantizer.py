@@ -102,7 +102,9 @@ class FrozenQuantizer(QuantizerBase):
 
     def update_dtype(self, dtype: torch.dtype) -> torch.dtype:
         """Raise `ModelError` for a dtype that cannot hold a scale."""
-        if not dtype.is_floating_point:
+        import torch
+
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
             raise ModelError(f"dtype must be a floating-point dtype, not {dtype}")
         return dtype
 
