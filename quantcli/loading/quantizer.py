@@ -100,8 +100,8 @@ class FrozenQuantizer(QuantizerBase):
                 "quantized weights cannot be offloaded to disk", hint="use another device_map"
             )
 
-    def update_dtype(self, dtype: torch.dtype) -> torch.dtype:
-        """Raise `ModelError` for a dtype that cannot hold a scale."""
+    def update_dtype(self, dtype: Any) -> torch.dtype:
+        """Raise `ModelError` for a dtype that cannot hold a scale, or is none."""
         import torch
 
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:

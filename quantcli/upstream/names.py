@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from types import CodeType, FunctionType, TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, TypeVar
 
 from quantcli.errors import MachineError
@@ -89,15 +89,14 @@ def resolves(name: str) -> bool:
 
 
 def _sets(owner: Any, attribute: str) -> bool:
-    """Return whether a class or function mentions an attribute, as in `self.attribute = …`."""
+    """Return whether a class or function sets an attribute, as in `self.attribute = …`."""
+    from dis import get_instructions
+
     members = (value for base in getattr(owner, "__mro__", ()) for value in vars(base).values())
     functions = (getattr(member, "__func__", member) for member in (owner, *members))
     return any(
-        _mentions(function.__code__, attribute)
+        step.opname == "STORE_ATTR" and step.argval == attribute
         for function in functions
         if isinstance(function, FunctionType)
+        for step in get_instructions(function)
     )
-
-
-def _mentions(code: CodeType, attribute: str) -> bool:
-    return attribute in code.co_names or attribute in code.co_consts

@@ -131,7 +131,7 @@ def has_adapter(model: PreTrainedModel) -> bool:
 
 
 @relies_on(
-    "transformers.core_model_loading.revert_weight_conversion._weight_conversions",
+    "transformers.core_model_loading.convert_and_load_state_dict_in_model._weight_conversions",
     to="save a frozen model",
 )
 def forget_conversions(model: PreTrainedModel) -> None:
