@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_TYPED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    SystemExit,
+    TypeError,
+)
+"""Errors whose words say too little without their type: "KeyError: 'size'"."""
+
 
 def some(names: Sequence[str], limit: int = 3) -> str:
     """Join the first `limit` names, and say how many more there are."""
@@ -12,5 +23,11 @@ def some(names: Sequence[str], limit: int = 3) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its type if it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's words, or its type if it has none."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    if not lines:
+        return type(error).__name__
+    if lines[0].endswith(":"):
+        # huggingface_hub's validation names the field first, and then what is wrong with it
+        return " ".join(lines[:2])
+    return f"{type(error).__name__}: {lines[0]}" if isinstance(error, _TYPED) else lines[0]

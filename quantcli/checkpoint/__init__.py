@@ -7,7 +7,7 @@ from pathlib import Path
 from quantcli.checkpoint.folder import Folder
 from quantcli.checkpoint.foreign import nearest_folder, no_such_folder, not_a_folder
 from quantcli.checkpoint.model import Checkpoint, read_checkpoint
-from quantcli.checkpoint.records import Source, TensorRecord
+from quantcli.checkpoint.records import ModelFiles, TensorRecord
 from quantcli.errors import MachineError, ModelError, UsageError
 from quantcli.paths import model_name
 
@@ -20,13 +20,13 @@ def open_checkpoint(
     """Open a model by folder, by Hub id ("org/name" or "org/name@revision") or by its page.
 
     An existing folder wins. Reads the config and the headers only. `progress` lets
-    huggingface_hub show its own progress bars. Raises `ModelError`, `MachineError` or, for
+    huggingface_hub show its progress bars. Raises `ModelError`, `MachineError` or, for
     revisions that contradict each other, `UsageError`.
     """
     return read_checkpoint(_find(model_name(model), revision, progress=progress))
 
 
-def _find(model: str, revision: str | None, *, progress: bool) -> Source:
+def _find(model: str, revision: str | None, *, progress: bool) -> ModelFiles:
     if model and _exists(model):
         if revision is not None:
             raise UsageError(
@@ -61,7 +61,7 @@ def _exists(model: str) -> bool:
     except PermissionError as error:
         raise MachineError(f"no permission to read {model}") from error
     except (OSError, ValueError, RuntimeError):
-        # Whatever else keeps it from being a path, it may still be the name of a repo.
+        # It is no valid path, but may still be the name of a repo.
         return False
     return True
 

@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from quantcli.checkpoint.records import Source
+from quantcli.checkpoint.records import ModelFiles
 from quantcli.checkpoint.soundness import truncated
 from quantcli.errors import MachineError, ModelError
 
 
-class Folder(Source):
+class Folder(ModelFiles):
     """The files under a folder, followed through links, as they were when it was opened.
 
-    Raises `ModelError` where it is not a folder, `MachineError` where it may not be read.
+    Raises `ModelError` if it is not a folder, `MachineError` if it may not be read.
     """
 
     def __init__(self, model: str) -> None:
@@ -26,7 +26,7 @@ class Folder(Source):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Every file that is there, and its bytes."""
+        """The bytes of every file."""
         return self._sizes
 
     def path(self, file: str) -> Path:
@@ -34,11 +34,11 @@ class Folder(Source):
         return self._root / file
 
     def cached(self, file: str) -> Path | None:
-        """Return the path of a file: what is in a folder is here."""
+        """Return the path of a file."""
         return self.path(file)
 
     def fetch(self, files: Iterable[str]) -> Path:
-        """Return the folder: there is nothing to bring."""
+        """Return the folder: there is nothing to download."""
         del files
         return self._root
 
@@ -50,8 +50,8 @@ class Folder(Source):
 def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
     """Return exactly `nbytes` bytes of the file at `path`, from `start`.
 
-    Raises `ModelError`, which calls it `name`, where it ends before; `MachineError` where it may
-    not be read.
+    Raises `ModelError`, which calls it `name`, if it ends before; `MachineError` if it may not be
+    read.
     """
     try:
         with path.open("rb") as stream:
@@ -69,7 +69,7 @@ def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
 def list_files(root: Path) -> dict[str, int]:
     """Return every file under a folder and its bytes, leaving out hidden folders.
 
-    Raises `ModelError` where there is no such folder, `MachineError` where it may not be read.
+    Raises `ModelError` if there is no such folder, `MachineError` if it may not be read.
     """
     try:
         return dict(_walk(root, "", seen=set()))
@@ -90,7 +90,7 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tup
             if entry.is_symlink() and _leads_nowhere(entry):
                 continue
             if entry.is_dir():
-                # What is hidden is no part of a model, and .git may be large.
+                # Hidden files are no part of a model, and .git may be large.
                 if not entry.name.startswith("."):
                     yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", seen)
             elif entry.is_file():
@@ -98,7 +98,7 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tup
 
 
 def _leads_nowhere(link: os.DirEntry[str]) -> bool:
-    """Tell whether a link points to nothing, or round in a circle."""
+    """Return whether a link points to nothing, or to itself."""
     try:
         link.stat()
     except OSError as error:

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from quantcli.checkpoint.layout import what_else
 from quantcli.checkpoint.nested import is_model
-from quantcli.checkpoint.records import CONFIG, MODULES, Source
+from quantcli.checkpoint.records import CONFIG, MODULES, ModelFiles
+from quantcli.checkpoint.weight_files import what_else
 from quantcli.errors import ModelError
 from quantcli.text import some
 
@@ -33,16 +33,16 @@ _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 _ORIGINAL = "give the original model, with safetensors or PyTorch weights"
 
 
-def not_a_model(source: Source) -> ModelError:
+def not_a_model(files: ModelFiles) -> ModelError:
     """Return the error for a folder or repo without a transformers config, or without weights."""
     for kind in _KINDS:
-        error = kind(source)
+        error = kind(files)
         if error is not None:
             return error
-    if CONFIG in source.sizes:
-        return ModelError(f"no weights in {source.model}", hint=what_else(source.sizes))
+    if CONFIG in files.sizes:
+        return ModelError(f"no weights in {files.model}", hint=what_else(files.sizes))
     return ModelError(
-        f"no {CONFIG} in {source.model}",
+        f"no {CONFIG} in {files.model}",
         hint=f"quantcli needs a model in transformers' format: {CONFIG} beside its weights",
     )
 
@@ -84,17 +84,17 @@ def nearest_folder(path: str) -> str | None:
     return path.rstrip("/").removesuffix(Path(path).name) + close[0]
 
 
-def _empty(source: Source) -> ModelError | None:
-    if source.sizes:
+def _empty(files: ModelFiles) -> ModelError | None:
+    if files.sizes:
         return None
-    what = "folder" if source.revision is None else "repository"
-    return ModelError(f"{source.model} is an empty {what}", hint="give a model's folder or Hub id")
+    what = "folder" if files.revision is None else "repository"
+    return ModelError(f"{files.model} is an empty {what}", hint="give a model's folder or Hub id")
 
 
-def _adapter(source: Source) -> ModelError | None:
-    if ADAPTER not in source.sizes:
+def _adapter(files: ModelFiles) -> ModelError | None:
+    if ADAPTER not in files.sizes:
         return None
-    return _adapter_error(source.model, source.read_all(ADAPTER))
+    return _adapter_error(files.model, files.read_all(ADAPTER))
 
 
 def _adapter_error(model: str, text: bytes) -> ModelError:
@@ -115,28 +115,28 @@ def _adapter_error(model: str, text: bytes) -> ModelError:
     )
 
 
-def _pipeline(source: Source) -> ModelError | None:
-    if PIPELINE not in source.sizes:
+def _pipeline(files: ModelFiles) -> ModelError | None:
+    if PIPELINE not in files.sizes:
         return None
-    folders = {name.rpartition("/")[0] for name in source.sizes if name.count("/") == 1}
-    parts = sorted(folder for folder in folders if f"{folder}/{CONFIG}" in source.sizes)
+    folders = {name.rpartition("/")[0] for name in files.sizes if name.count("/") == 1}
+    parts = sorted(folder for folder in folders if f"{folder}/{CONFIG}" in files.sizes)
     return ModelError(
-        f"{source.model} is a diffusers pipeline, not one model", hint=_give_one(source, parts)
+        f"{files.model} is a diffusers pipeline, not one model", hint=_give_one(files, parts)
     )
 
 
-def _modules(source: Source) -> ModelError | None:
-    if MODULES not in source.sizes or CONFIG in source.sizes:
+def _modules(files: ModelFiles) -> ModelError | None:
+    if MODULES not in files.sizes or CONFIG in files.sizes:
         return None
     return ModelError(
-        f"{source.model} is a sentence-transformers model without a transformer",
+        f"{files.model} is a sentence-transformers model without a transformer",
         hint="quantcli quantizes transformers models only",
     )
 
 
-def _gguf(source: Source) -> ModelError | None:
-    files = _with_suffix(source, ".gguf")
-    return _gguf_error(source.model, source.model, files[0]) if files else None
+def _gguf(files: ModelFiles) -> ModelError | None:
+    found = _with_suffix(files, ".gguf")
+    return _gguf_error(files.model, files.model, found[0]) if found else None
 
 
 def _gguf_error(given: str, model: str, file: str) -> ModelError:
@@ -150,69 +150,69 @@ def _gguf_error(given: str, model: str, file: str) -> ModelError:
     )
 
 
-def _export(source: Source) -> ModelError | None:
+def _export(files: ModelFiles) -> ModelError | None:
     kinds = {".onnx": "ONNX", ".tflite": "TensorFlow Lite", ".mlmodel": "Core ML"}
     for suffix, name in kinds.items():
-        if _with_suffix(source, suffix):
-            return ModelError(f"{source.model} is an export to {name}", hint=_ORIGINAL)
-    if any(name.endswith("openvino_model.xml") for name in source.sizes):
-        return ModelError(f"{source.model} is an export to OpenVINO", hint=_ORIGINAL)
+        if _with_suffix(files, suffix):
+            return ModelError(f"{files.model} is an export to {name}", hint=_ORIGINAL)
+    if any(name.endswith("openvino_model.xml") for name in files.sizes):
+        return ModelError(f"{files.model} is an export to OpenVINO", hint=_ORIGINAL)
     return None
 
 
-def _framework(source: Source) -> ModelError | None:
+def _framework(files: ModelFiles) -> ModelError | None:
     for file, name, option in (
         ("tf_model.h5", "TensorFlow", "from_tf"),
         ("flax_model.msgpack", "Flax", "from_flax"),
     ):
-        if file in source.sizes:
+        if file in files.sizes:
             return ModelError(
-                f"{source.model} has weights of {name} only",
-                hint=f"convert it with transformers 4: from_pretrained('{source.model}', "
+                f"{files.model} has weights of {name} only",
+                hint=f"convert it with transformers 4: from_pretrained('{files.model}', "
                 f"{option}=True), then save_pretrained",
             )
     return None
 
 
-def _tokenizer(source: Source) -> ModelError | None:
-    if CONFIG in source.sizes or not any(name in source.sizes for name in _TOKENIZERS):
+def _tokenizer(files: ModelFiles) -> ModelError | None:
+    if CONFIG in files.sizes or not any(name in files.sizes for name in _TOKENIZERS):
         return None
-    if any(name.endswith(_WEIGHTS) for name in source.sizes):
+    if any(name.endswith(_WEIGHTS) for name in files.sizes):
         return None
     return ModelError(
-        f"{source.model} holds a tokenizer, but no model", hint="give the model's folder or Hub id"
+        f"{files.model} holds a tokenizer, but no model", hint="give the model's folder or Hub id"
     )
 
 
-def _parent(source: Source) -> ModelError | None:
-    folders = {name.rpartition("/")[0] for name in source.sizes if name.endswith(f"/{CONFIG}")}
-    models = sorted(folder for folder in folders if is_model(source.sizes, f"{folder}/"))
-    if not models or CONFIG in source.sizes:
+def _parent(files: ModelFiles) -> ModelError | None:
+    folders = {name.rpartition("/")[0] for name in files.sizes if name.endswith(f"/{CONFIG}")}
+    models = sorted(folder for folder in folders if is_model(files.sizes, f"{folder}/"))
+    if not models or CONFIG in files.sizes:
         return None
     return ModelError(
-        f"{source.model} is not a model itself, but holds models", hint=_give_one(source, models)
+        f"{files.model} is not a model itself, but holds models", hint=_give_one(files, models)
     )
 
 
-def _give_one(source: Source, folders: list[str]) -> str:
+def _give_one(files: ModelFiles, folders: list[str]) -> str:
     """Return the hint that names the models in subfolders."""
     if not folders:
         return "give one of its models"
-    root = source.model.rstrip("/")
+    root = files.model.rstrip("/")
     download = ""
-    if source.revision is not None:
+    if files.revision is not None:
         root = root.rpartition("/")[2]
-        download = f"download it (hf download {source.model} --local-dir {root}), then "
+        download = f"download it (hf download {files.model} --local-dir {root}), then "
     named = some([f"{root}/{folder}" for folder in folders], 5)
     return f"{download}give one of its models: {named}"
 
 
-def _with_suffix(source: Source, suffix: str) -> list[str]:
-    names = (name for name in source.sizes if name.lower().endswith(suffix))
+def _with_suffix(files: ModelFiles, suffix: str) -> list[str]:
+    names = (name for name in files.sizes if name.lower().endswith(suffix))
     return sorted(names, key=lambda name: (PurePosixPath(name).parts[:-1], name))
 
 
-_KINDS: tuple[Callable[[Source], ModelError | None], ...] = (
+_KINDS: tuple[Callable[[ModelFiles], ModelError | None], ...] = (
     _empty,
     _adapter,
     _pipeline,

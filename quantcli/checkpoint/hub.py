@@ -1,34 +1,34 @@
-"""A checkpoint in a Hub repo: listed and sampled over the network, fetched into the HF cache.
+"""A checkpoint in a Hub repo: listed and sampled over the network, downloaded into the HF cache.
 
-All through huggingface_hub, so its cache, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and tokens are as
-its users know them. The revision becomes a commit once, and every later request names that.
+huggingface_hub does it all, so its cache, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and tokens work as
+usual. The revision is resolved to a commit once; later requests name the commit.
 """
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint.folder import list_files, read_file_range
 from quantcli.checkpoint.hub_errors import explain, is_unreachable, translated
-from quantcli.checkpoint.records import CONFIG, MODULES, Source
+from quantcli.checkpoint.records import CONFIG, MODULES, ModelFiles
 from quantcli.errors import ModelError
+from quantcli.upstream.huggingface_hub import request_range, silent_bar
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 TIMEOUT = 10.0
-"""Seconds that the Hub may take to answer."""
+"""Seconds to wait for a response of the Hub."""
 
 
-class HubRepo(Source):
+class HubRepo(ModelFiles):
     """The files of a model repo at one commit.
 
-    Raises `ModelError` where it does not exist, may not be read, or where there is neither a
-    network nor all that is needed in the cache.
+    Raises `ModelError` if it does not exist, may not be read, or if there is no network and the
+    cache lacks some of it.
     """
 
     def __init__(self, model: str, revision: str | None, *, progress: bool) -> None:
@@ -41,25 +41,25 @@ class HubRepo(Source):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Every file of the repo, and its bytes."""
+        """The bytes of every file of the repo."""
         return self._sizes
 
     def path(self, file: str) -> Path:
-        """Return the path of a file in the cache. Raises `ModelError` where it is not fetched."""
+        """Return the path of a file in the cache. Raises `ModelError` if it is not there."""
         path = self.cached(file)
         if path is None:
             raise ModelError(f"{file} of {self.model} is not in the cache")
         return path
 
     def cached(self, file: str) -> Path | None:
-        """Return the path of a file in the cache, None where it is not fetched."""
+        """Return the path of a file in the cache, or None."""
         from huggingface_hub import try_to_load_from_cache
 
         path = try_to_load_from_cache(self.model, file, revision=self.revision)
         return Path(path) if isinstance(path, str) else None
 
     def fetch(self, files: Iterable[str]) -> Path:
-        """Download what is not in the cache yet, and return the snapshot's folder there."""
+        """Download the files that are not in the cache, and return their folder there."""
         wanted = list(files)
         missing = [file for file in wanted if self.cached(file) is None]
         with translated(self.model, self._requested):
@@ -67,11 +67,11 @@ class HubRepo(Source):
                 self._download(missing[0])
             elif missing:
                 self._download_all(missing)
-        # Up from the file by as many folders as its name has.
+        # Up from the file, by the number of folders in its name.
         return self.path(wanted[0]).parents[wanted[0].count("/")]
 
     def read_range(self, file: str, start: int, nbytes: int) -> bytes:
-        """Return exactly `nbytes` bytes of a file, from `start`: the cache's or the Hub's."""
+        """Return exactly `nbytes` bytes of a file, from `start`, from the cache or the Hub."""
         path = self.cached(file)
         if path is not None:
             return read_file_range(path, file, start, nbytes)
@@ -100,7 +100,7 @@ class HubRepo(Source):
         self._sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
 
     def _resolve_from_cache(self, error: Exception) -> None:
-        """Find the commit and its files in the cache, because of `error` on the way to the Hub."""
+        """Find the commit and its files in the cache, as the Hub could not be reached: `error`."""
         from huggingface_hub import get_cached_repo_tree
         from huggingface_hub.errors import CachedRepoTreeNotFoundError, RevisionResolutionError
 
@@ -128,8 +128,8 @@ class HubRepo(Source):
     def _download(self, file: str) -> None:
         from huggingface_hub import hf_hub_download
 
-        # By the name of the branch for what is read first, so that the cache learns what the
-        # branch is, and finds it when offline; by the commit for everything else.
+        # What is read first is named by its branch, so that the cache records the commit of the
+        # branch and finds it offline; everything else is named by the commit.
         if file in (CONFIG, MODULES):
             hf_hub_download(self.model, file, revision=self._requested, **self._options())
         if self.cached(file) is None:
@@ -146,32 +146,17 @@ class HubRepo(Source):
         )
 
     def _options(self) -> dict[str, Any]:
-        from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
-
-        silent = partial(tqdm, disable=True)
-        return {"library_name": "quantcli", "tqdm_class": None if self._progress else silent}
+        return {"library_name": "quantcli", "tqdm_class": None if self._progress else silent_bar()}
 
     def _request_range(self, file: str, start: int, nbytes: int) -> bytes:
-        from huggingface_hub import hf_hub_url
-
-        # Documented, but not marked as exported.
-        from huggingface_hub.utils import (  # type: ignore[attr-defined]
-            build_hf_headers,
-            hf_raise_for_status,
-            http_stream_backoff,
-        )
+        from huggingface_hub import hf_hub_url, hf_raise_for_status
 
         if nbytes == 0:
             return b""
-        headers = build_hf_headers(library_name="quantcli")
-        # A range of a compressed answer would be another range.
-        headers |= {"Range": f"bytes={start}-{start + nbytes - 1}", "Accept-Encoding": "identity"}
         url = hf_hub_url(self.model, file, revision=self.revision)
-        with http_stream_backoff(
-            "GET", url, headers=headers, timeout=TIMEOUT, max_retries=2
-        ) as response:
+        with request_range(url, start, nbytes, timeout=TIMEOUT) as response:
             hf_raise_for_status(response)
-            # A server without ranges sends it all: read on, but never past what was asked for.
+            # A server without ranges sends the whole file: read up to the end of the range.
             skip = 0 if response.status_code == 206 else start
             content = bytearray()
             for chunk in response.iter_bytes():

@@ -1,4 +1,4 @@
-"""What went wrong with the Hub or on the way to it, in the user's words."""
+"""Errors of the Hub and of the network, in the user's words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def translated(repo: str, revision: str | None) -> Iterator[None]:
 
 
 def is_unreachable(error: Exception) -> bool:
-    """Tell whether the Hub did not answer, so that the cache is used instead."""
+    """Return whether the Hub did not respond, so that the cache is used instead."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -43,7 +43,7 @@ def explain(error: Exception, repo: str, revision: str | None) -> QuantcliError:
     from huggingface_hub import errors
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        # What really happened, if it was no lack in the cache.
+        # The cache lacks the file because of this.
         return explain(error.__cause__, repo, revision)
     if isinstance(error, errors.HfHubHTTPError):
         return _refused(error, repo, revision)
@@ -77,7 +77,7 @@ def _unanswered(error: Exception, repo: str) -> ModelError:
 
 
 def _disk(error: OSError, repo: str) -> QuantcliError:
-    """Return the error for files of a repo that could not be written or read here."""
+    """Return the error for files of a repo that cannot be written or read on this machine."""
     where = error.filename or "the cache"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MachineError(
@@ -93,9 +93,9 @@ def _disk(error: OSError, repo: str) -> QuantcliError:
 
 def endpoint() -> str:
     """Return the address of the Hub in use."""
-    from huggingface_hub import constants
+    from huggingface_hub import HfApi
 
-    return constants.ENDPOINT
+    return HfApi().endpoint
 
 
 def _refused(error: HfHubHTTPError, repo: str, revision: str | None) -> ModelError:

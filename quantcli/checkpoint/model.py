@@ -1,4 +1,4 @@
-"""A checkpoint: its config, its tensors by name, and the ways to their bytes."""
+"""A checkpoint: its config, its tensors by name, and how to read their bytes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.checkpoint import headers, layout
+from quantcli.checkpoint import headers, weight_files
 from quantcli.checkpoint.foreign import not_a_model
 from quantcli.checkpoint.jsonfile import check_writable, parse_object
-from quantcli.checkpoint.layout import Layout
 from quantcli.checkpoint.nested import read_modules, unnest
 from quantcli.checkpoint.payload import Payload
-from quantcli.checkpoint.records import CONFIG, Source, TensorRecord
+from quantcli.checkpoint.records import CONFIG, ModelFiles, TensorRecord
+from quantcli.checkpoint.weight_files import WeightFiles
 from quantcli.errors import ModelError
 from quantcli.text import some
 
@@ -30,43 +30,43 @@ class Checkpoint:
 
     def __init__(
         self,
-        source: Source,
+        files: ModelFiles,
         config: dict[str, Any],
-        weights: Layout,
+        weights: WeightFiles,
         tensors: dict[str, TensorRecord],
     ) -> None:
-        self.model = source.model
-        self.revision = source.revision
+        self.model = files.model
+        self.revision = files.revision
         self.config = config
         self.weights_format = weights.weights_format
         self.weight_files = weights.files
         self.index_metadata = weights.metadata
         self.tensors = tensors
-        self._source = source
+        self._files = files
         self._entry = weights.entry
         self._payload = Payload(weights.weights_format)
 
     @property
     def has_code(self) -> bool:
-        """Tell whether the config points to code that the model brings along."""
+        """Return whether the config refers to code in the model's own files."""
         return bool(self.config.get("auto_map"))
 
     def folder(self) -> Path:
         """Return a local folder with what transformers' `AutoConfig` needs, without weights."""
-        code = [name for name in self._source.sizes if name.endswith(".py")]
-        return self._source.fetch([CONFIG, *(code if self.has_code else [])])
+        code = [name for name in self._files.sizes if name.endswith(".py")]
+        return self._files.fetch([CONFIG, *(code if self.has_code else [])])
 
     def fetch(self) -> None:
-        """Bring the weights and the side files of a Hub repo into the cache."""
-        self._source.fetch([CONFIG, *self.weight_files, *self._side_names()])
+        """Download the weights and the side files of a Hub repo into the cache."""
+        self._files.fetch([CONFIG, *self.weight_files, *self._side_names()])
 
     def fetch_all(self) -> Path:
-        """Bring every file that is not hidden into the cache, and return their folder."""
-        return self._source.fetch(name for name in self._source.sizes if not name.startswith("."))
+        """Download every file that is not hidden into the cache, and return their folder."""
+        return self._files.fetch(name for name in self._files.sizes if not name.startswith("."))
 
     def path(self, file: str) -> Path:
         """Return the local path of a file of the model, after `fetch`."""
-        return self._source.path(file)
+        return self._files.path(file)
 
     def sample(self, name: str, start: int, nbytes: int) -> bytes:
         """Return some bytes of a tensor's payload; `start` is relative to the tensor.
@@ -76,7 +76,7 @@ class Checkpoint:
         record = self.tensors[name]
         if record.strided or not 0 <= start <= start + nbytes <= record.nbytes:
             raise ValueError(f"no bytes {start} to {start + nbytes} of {name}")
-        return self._source.read_range(record.file, record.offset + start, nbytes)
+        return self._files.read_range(record.file, record.offset + start, nbytes)
 
     def read(self, name: str) -> torch.Tensor:
         """Return a whole tensor, after `fetch`, without ever running code from the file."""
@@ -84,64 +84,66 @@ class Checkpoint:
         return self._payload.read(self.path(record.file), record)
 
     def side_files(self) -> list[tuple[str, Path]]:
-        """Return what goes along with the weights: (relative name, local path), after `fetch`."""
+        """Return the files that go with the weights: (relative name, local path), after `fetch`."""
         return [(name, self.path(name)) for name in self._side_names()]
 
     def _side_names(self) -> list[str]:
-        folders = layout.module_folders(read_modules(self._source))
+        folders = weight_files.module_folders(read_modules(self._files))
         known = {*self.weight_files, self._entry}
-        return layout.side_names(self._source.sizes, weight_files=known, folders=folders)
+        return weight_files.side_names(self._files.sizes, weight_files=known, folders=folders)
 
 
-def read_checkpoint(source: Source) -> Checkpoint:
-    """Return the checkpoint that a source holds; reads its config, index and headers only.
+def read_checkpoint(files: ModelFiles) -> Checkpoint:
+    """Return the checkpoint that is in these files; reads its config, index and headers only.
 
-    Raises `ModelError` for anything that is missing or not sound.
+    Raises `ModelError` for anything that is missing or damaged.
     """
-    source = unnest(source)
-    sizes = source.sizes
+    files = unnest(files)
+    sizes = files.sizes
     if CONFIG not in sizes:
-        raise not_a_model(source)
-    config = parse_object(source.read_all(CONFIG), where=f"{CONFIG} of {source.model}")
-    check_writable(config, where=f"{CONFIG} of {source.model}")
-    found = layout.find_entry(sizes, config, model=source.model)
+        raise not_a_model(files)
+    config = parse_object(files.read_all(CONFIG), where=f"{CONFIG} of {files.model}")
+    check_writable(config, where=f"{CONFIG} of {files.model}")
+    found = weight_files.find_entry(sizes, config, model=files.model)
     if found is None:
-        raise not_a_model(source)
+        raise not_a_model(files)
     weights_format, entry = found
-    index = source.read_all(entry) if layout.is_index(entry) else None
-    weights = layout.parse_layout(weights_format, entry, index)
+    index = files.read_all(entry) if weight_files.is_index(entry) else None
+    weights = weight_files.parse_weight_files(weights_format, entry, index)
     missing = [file for file in weights.files if file not in sizes]
     if missing:
         raise ModelError(
-            f"{source.model}: missing {some(missing)}, listed in {entry}",
+            f"{files.model}: missing {some(missing)}, listed in {entry}",
             hint="download it again",
         )
-    return Checkpoint(source, config, weights, _read_tensors(source, weights))
+    return Checkpoint(files, config, weights, _read_tensors(files, weights))
 
 
-def _read_tensors(source: Source, weights: Layout) -> dict[str, TensorRecord]:
+def _read_tensors(files: ModelFiles, weights: WeightFiles) -> dict[str, TensorRecord]:
     if weights.weights_format == "safetensors":
         with ThreadPoolExecutor(max_workers=8) as pool:
-            files = list(pool.map(partial(_read_safetensors, source, weights), weights.files))
+            read = list(pool.map(partial(_read_safetensors, files, weights), weights.files))
     else:
         from quantcli.checkpoint import torchfile
 
-        files = torchfile.read_records(source, weights.files)
-    found = dict(zip(weights.files, files, strict=True))
+        read = torchfile.read_records(files, weights.files)
+    found = dict(zip(weights.files, read, strict=True))
     return dict(_in_order(found, weights))
 
 
-def _read_safetensors(source: Source, weights: Layout, file: str) -> dict[str, TensorRecord]:
+def _read_safetensors(
+    files: ModelFiles, weights: WeightFiles, file: str
+) -> dict[str, TensorRecord]:
     guess = headers.GUESS
     if weights.weight_map is not None:
-        # An entry takes about a hundred bytes beside its name: ask for that, not for more.
+        # An entry takes about a hundred bytes beside its name: read that, and not more.
         names = (name for name, at in weights.weight_map.items() if at == file)
         guess = 1024 + sum(len(name) + 110 for name in names)
-    return headers.read_header(file, source.sizes[file], source.read_range, guess=guess)
+    return headers.read_header(file, files.sizes[file], files.read_range, guess=guess)
 
 
 def _in_order(
-    found: Mapping[str, dict[str, TensorRecord]], weights: Layout
+    found: Mapping[str, dict[str, TensorRecord]], weights: WeightFiles
 ) -> Iterator[tuple[str, TensorRecord]]:
     """Yield the tensors file after file, each from the file that the index says."""
     weight_map = weights.weight_map or {}

@@ -1,8 +1,8 @@
-"""sentence-transformers folders whose model lies in a subfolder, as if it lay at the top.
+"""sentence-transformers folders whose model is in a subfolder, as if it were at the top.
 
 Older versions of sentence-transformers save the model in `0_Transformer/`, newer ones at the top,
-and they load both. quantcli writes the newer layout: `modules.json` then says that the first module
-is at the top, and everything else stays where it is.
+and they load both. quantcli writes it at the top: `modules.json` then says that the first module is
+there, and everything else stays where it is.
 """
 
 from __future__ import annotations
@@ -17,76 +17,76 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from quantcli.checkpoint.layout import ENTRIES, module_folders
-from quantcli.checkpoint.records import CONFIG, MODULES, Source
+from quantcli.checkpoint.records import CONFIG, MODULES, ModelFiles
+from quantcli.checkpoint.weight_files import ENTRIES, module_folders
 from quantcli.errors import ModelError
 
 
-def unnest(source: Source) -> Source:
-    """Return `source`, seen from the folder of its model if that is a subfolder.
+def unnest(files: ModelFiles) -> ModelFiles:
+    """Return `files`, seen from the folder of its model if that is a subfolder.
 
     Raises `ModelError` for a modules.json that is not JSON.
     """
-    if is_model(source.sizes) or MODULES not in source.sizes:
-        return source
-    modules = read_modules(source)
+    if is_model(files.sizes) or MODULES not in files.sizes:
+        return files
+    modules = read_modules(files)
     first = module_folders(modules[:1])
-    if first and is_model(source.sizes, f"{first[0]}/"):
-        return Nested(source, first[0], modules)
-    return source
+    if first and is_model(files.sizes, f"{first[0]}/"):
+        return Nested(files, first[0], modules)
+    return files
 
 
 def is_model(names: Iterable[str], folder: str = "") -> bool:
-    """Tell whether there are a config and weights in a folder ("" or "name/")."""
+    """Return whether there are a config and weights in a folder ("" or "name/")."""
     known = {name.removeprefix(folder) for name in names if name.startswith(folder)}
     return CONFIG in known and any(entry in known for _, entry in ENTRIES)
 
 
-def read_modules(source: Source) -> list[Any]:
+def read_modules(files: ModelFiles) -> list[Any]:
     """Return what modules.json lists; nothing if there is none. Raises `ModelError`."""
-    if MODULES not in source.sizes:
+    if MODULES not in files.sizes:
         return []
     try:
-        modules = json.loads(source.read_all(MODULES))
+        modules = json.loads(files.read_all(MODULES))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{MODULES} of {source.model} is not valid JSON: {error}") from error
+        raise ModelError(f"{MODULES} of {files.model} is not valid JSON: {error}") from error
     return modules if isinstance(modules, list) else []
 
 
-class Nested(Source):
-    """A source whose model lies in `folder`; its files are seen at the top.
+class Nested(ModelFiles):
+    """The files of a model that is in a subfolder, `folder`, with that folder's files at the top.
 
-    Its files get paths in a temporary folder of links, which lasts as long as the process.
+    They get paths in a temporary folder of links, which lasts as long as the process.
     """
 
-    def __init__(self, source: Source, folder: str, modules: list[Any]) -> None:
-        self.model = source.model
-        self.revision = source.revision
-        self._source = source
+    def __init__(self, files: ModelFiles, folder: str, modules: list[Any]) -> None:
+        self.model = files.model
+        self.revision = files.revision
+        self._files = files
         self._modules = json.dumps([modules[0] | {"path": ""}, *modules[1:]], indent=2).encode()
-        inside = [name for name in source.sizes if PurePosixPath(name).is_relative_to(folder)]
+        inside = [name for name in files.sizes if PurePosixPath(name).is_relative_to(folder)]
         # a file of the model's folder takes the place of one at the top
-        self._names = {name: name for name in source.sizes if name not in inside}
+        self._names = {name: name for name in files.sizes if name not in inside}
         self._names |= {name.removeprefix(f"{folder}/"): name for name in inside}
-        self._sizes = {name: source.sizes[inner] for name, inner in self._names.items()}
+        self._sizes = {name: files.sizes[inner] for name, inner in self._names.items()}
         self._sizes[MODULES] = len(self._modules)
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Every file, by the name that it has here, and its bytes."""
+        """The bytes of every file, under its name here."""
         return self._sizes
 
     def read_range(self, file: str, start: int, nbytes: int) -> bytes:
         """Return exactly `nbytes` bytes of a file, from `start`."""
         if file == MODULES:
             return self._modules[start : start + nbytes]
-        return self._source.read_range(self._names[file], start, nbytes)
+        return self._files.read_range(self._names[file], start, nbytes)
 
     def path(self, file: str) -> Path:
-        """Return the path of a file, among the others as they are named here."""
+        """Return the path of a file, beside the others under their names here."""
         link = self._root / file
         if file != MODULES:
-            target = self._source.path(self._names[file]).resolve()
+            target = self._files.path(self._names[file]).resolve()
             link.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 link.symlink_to(target)
@@ -96,13 +96,13 @@ class Nested(Source):
         """Return the path of a file if it can be read from this machine's disk."""
         if file == MODULES:
             return self.path(file)
-        return self._source.cached(self._names[file])
+        return self._files.cached(self._names[file])
 
     def fetch(self, files: Iterable[str]) -> Path:
-        """Bring files to this machine, and return the folder in which they are named as here."""
+        """Download files, and return the folder that has them under their names here."""
         wanted = [file for file in files if file != MODULES]
         if wanted:
-            self._source.fetch(self._names[file] for file in wanted)
+            self._files.fetch(self._names[file] for file in wanted)
         for file in wanted:
             self.path(file)
         return self._root

@@ -1,4 +1,4 @@
-"""What a checkpoint holds: one record per tensor, and the source that its bytes come from."""
+"""What a checkpoint holds: one record per tensor, and the files that its bytes are in."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class TensorRecord:
     strided: bool = False
 
 
-class Source(ABC):
-    """The files of a model, wherever they are. Names are POSIX paths relative to its root."""
+class ModelFiles(ABC):
+    """The files of a model, in a folder or on the Hub, by POSIX paths relative to its root."""
 
     model: str
     """The Hub id without a revision, or the folder as it was given."""
@@ -41,13 +41,13 @@ class Source(ABC):
     @property
     @abstractmethod
     def sizes(self) -> Mapping[str, int]:
-        """Every file that is there, and its bytes."""
+        """The bytes of every file."""
 
     @abstractmethod
     def read_range(self, file: str, start: int, nbytes: int) -> bytes:
         """Return exactly `nbytes` bytes of a file, from `start`.
 
-        Raises `ModelError` where the file ends before that.
+        Raises `ModelError` if the file ends before that.
         """
 
     @abstractmethod
@@ -60,9 +60,9 @@ class Source(ABC):
 
     @abstractmethod
     def fetch(self, files: Iterable[str]) -> Path:
-        """Bring files to this machine, where they are not here yet, and return their folder."""
+        """Download the files that are not on this machine, and return their folder."""
 
     def read_all(self, file: str) -> bytes:
-        """Return a whole (small) file, kept on disk for the next time where it is remote."""
+        """Return a whole (small) file; a remote one is kept on disk."""
         self.fetch([file])
         return self.read_range(file, 0, self.path(file).stat().st_size)

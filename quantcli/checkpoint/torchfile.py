@@ -1,8 +1,8 @@
 """`pytorch_model.bin`: files of `torch.save`, read without ever running code from them.
 
-Headers are read through a shadow of the archive: the same pickle, and records without payload,
-loaded by `torch.load(weights_only=True)` into fake tensors. So no value is ever read, from a disk
-or over a network, and it is torch's own unpickler that decides what is safe.
+Headers are read from a copy of the archive without payloads: `torch.load(weights_only=True)` loads
+its pickle into fake tensors. So no value is read, from a disk or over a network, and torch's own
+unpickler decides what is safe.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import pickle
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from quantcli import dtypes
 from quantcli.checkpoint.archive import Record, list_records
-from quantcli.checkpoint.records import Source, TensorRecord
+from quantcli.checkpoint.records import ModelFiles, TensorRecord
 from quantcli.checkpoint.soundness import damaged, not_weights, truncated
 from quantcli.checkpoint.window import BLOCK, Window
 from quantcli.errors import MachineError, ModelError
+from quantcli.upstream.torch import checkpoint_offset, fake_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -39,53 +40,52 @@ _DAMAGE = (
     AssertionError,
     OverflowError,
 )
-"""What torch's reader and unpickler raise, of their many kinds, on bytes that make no sense."""
+"""What torch's reader and unpickler raise for damaged files."""
 
 
-def read_records(source: Source, files: Iterable[str]) -> list[dict[str, TensorRecord]]:
-    """Return the tensors of each .bin file, in its order.
+def read_records(files: ModelFiles, names: Sequence[str]) -> list[dict[str, TensorRecord]]:
+    """Return the tensors of each of these .bin files, in its order.
 
-    Reads a zip archive's directory and pickle only; a file from before torch 1.6 it has to fetch
-    and load whole. Raises `ModelError` where one is not sound, or holds more than tensors.
+    Reads only the directory and the pickle of a zip archive; a file from before torch 1.6 is
+    downloaded and loaded whole. Raises `ModelError` if one is damaged, or holds more than tensors.
     """
-    names = list(files)
     with ThreadPoolExecutor(max_workers=8) as pool:
-        streams = list(pool.map(partial(_open, source), names))
+        streams = list(pool.map(partial(_open, files), names))
     # Not in threads: fake tensors are a mode of the whole process.
-    return [_read(source, *pair) for pair in zip(names, streams, strict=True)]
+    return [_read(files, *pair) for pair in zip(names, streams, strict=True)]
 
 
-def _open(source: Source, file: str) -> IO[bytes]:
-    local = source.cached(file)
+def _open(files: ModelFiles, file: str) -> IO[bytes]:
+    local = files.cached(file)
     if local is not None:
         try:
             return local.open("rb")
         except PermissionError as error:
             raise MachineError(f"no permission to read {local}") from error
-    window = Window(source, file)
-    # The two ends: the pickle, or most of it, and the directory.
+    window = Window(files, file)
+    # Both ends: the pickle, or most of it, and the directory.
     window.read(BLOCK)
-    window.seek(max(0, source.sizes[file] - BLOCK))
+    window.seek(max(0, files.sizes[file] - BLOCK))
     window.read(BLOCK)
     window.seek(0)
     return io.BufferedReader(window)
 
 
-def _read(source: Source, file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
+def _read(files: ModelFiles, file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
     with stream:
         magic = stream.read(len(_ZIP_MAGIC))
         if magic == _ZIP_MAGIC:
             return _archive_records(file, stream)
         if not magic.startswith(pickle.PROTO):
             raise not_weights(file, magic + stream.read(64), "a file of torch.save")
-    source.fetch([file])
-    return dict(_legacy_records(file, load(source.path(file), file)))
+    files.fetch([file])
+    return dict(_legacy_records(file, load(files.path(file), file)))
 
 
 def load(path: Path, file: str) -> dict[str, torch.Tensor]:
     """Return the tensors of the .bin file at `path`, mapped into memory where its format allows.
 
-    `file` names it in errors. Raises `ModelError` as `read_records` does.
+    `file` is its name in errors. Raises `ModelError` as `read_records` does.
     """
     with path.open("rb") as stream:
         mapped = stream.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
@@ -132,8 +132,6 @@ def _dtype(tensor: torch.Tensor) -> str:
 
 
 def _archive_records(file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
     def read_at(start: int, nbytes: int) -> bytes:
         stream.seek(start)
         content = stream.read(nbytes)
@@ -147,18 +145,20 @@ def _archive_records(file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
     if "constants.pkl" in records:
         raise ModelError(f"{file} is a TorchScript program, not weights")
     pickled = read_at(records["data.pkl"].offset, records["data.pkl"].nbytes)
-    shadow, storages = _shadow(pickled, records)
+    copy, storages = _without_payload(pickled, records)
     order = records.get("byteorder")
     swapped = order is not None and read_at(order.offset, order.nbytes) != sys.byteorder.encode()
-    with FakeTensorMode():
-        tensors = _load(file, shadow)
+    with fake_tensors():
+        tensors = _load(file, copy)
     return {
         name: _record(file, name, tensor, storages, strided=swapped)
         for name, tensor in tensors.items()
     }
 
 
-def _shadow(pickled: bytes, records: dict[str, Record]) -> tuple[IO[bytes], dict[int, Record]]:
+def _without_payload(
+    pickled: bytes, records: dict[str, Record]
+) -> tuple[IO[bytes], dict[int, Record]]:
     """Return an archive with the same pickle and empty storages, and its storages by offset."""
     stream = io.BytesIO()
     storages = {}
@@ -177,8 +177,7 @@ def _record(
     file: str, name: str, tensor: torch.Tensor, storages: dict[int, Record], *, strided: bool
 ) -> TensorRecord:
     storage = tensor.untyped_storage()
-    # Documented in torch's notes on serialization: the offset of the storage in the file.
-    record = storages[storage._checkpoint_offset or 0]
+    record = storages[checkpoint_offset(tensor)]
     if storage.nbytes() != record.nbytes:
         raise ModelError(
             f"{file}: the storage of tensor {name!r} has {record.nbytes:,} bytes "
@@ -198,7 +197,7 @@ def _record(
 def _legacy_records(
     file: str, tensors: dict[str, torch.Tensor]
 ) -> Iterator[tuple[str, TensorRecord]]:
-    # The file has no offsets that could be told; these only say which tensors share a storage.
+    # The format has no offsets; these only say which tensors share a storage.
     bases: dict[int, int] = {}
     end = 0
     for name, tensor in tensors.items():

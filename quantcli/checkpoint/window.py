@@ -1,35 +1,35 @@
-"""A remote file as a seekable stream that fetches, and keeps, only the parts that are read."""
+"""A remote file as a seekable stream that downloads, and keeps, only the parts that are read."""
 
 from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING
 
-from quantcli.checkpoint.records import Source
+from quantcli.checkpoint.records import ModelFiles
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
 BLOCK = 32 * 1024
-"""Bytes: what is fetched at least, since a request costs more than that."""
+"""Bytes of the smallest request: a smaller one would take as long."""
 
 
 class Window(io.RawIOBase):
-    """A file of a source, read in whole blocks; neighbouring ones in one request."""
+    """A file that is read in whole blocks, adjacent ones in one request."""
 
-    def __init__(self, source: Source, file: str) -> None:
-        self._source = source
+    def __init__(self, files: ModelFiles, file: str) -> None:
+        self._files = files
         self._file = file
-        self._size = source.sizes[file]
+        self._size = files.sizes[file]
         self._at = 0
         self._blocks: dict[int, bytes] = {}
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be moved about in."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
@@ -45,7 +45,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fill `buffer` as far as the file goes; return how many bytes that was."""
+        """Fill `buffer` up to the end of the file; return how many bytes were read."""
         view = memoryview(buffer).cast("B")
         content = self._fetch(self._at, min(self._at + len(view), self._size))
         view[: len(content)] = content
@@ -64,7 +64,7 @@ class Window(io.RawIOBase):
 
     def _fill(self, first: int, last: int) -> None:
         start, end = first * BLOCK, min((last + 1) * BLOCK, self._size)
-        content = self._source.read_range(self._file, start, end - start)
+        content = self._files.read_range(self._file, start, end - start)
         for block in range(first, last + 1):
             at = (block - first) * BLOCK
             self._blocks[block] = content[at : at + BLOCK]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -19,10 +20,10 @@ _SMALL_PIECES = re.compile(r"[^\s./_-]*[./_-]+|[^\s./_-]+|\s+")
 """The same for a narrow terminal, where underscores and hyphens end a run too."""
 
 
-def fit(table: Table, console: Console, width: int) -> int:
-    """Set the widths of a table's columns so that it fits `width`; return how wide it is.
+def fit(table: Table, console: Console, width: int) -> tuple[Table, int]:
+    """Return a table with its cells broken so that it fits `width`, and how wide it is.
 
-    The widest columns give way first. What cannot be broken stays whole, even beyond `width`.
+    The widest columns are narrowed first. What cannot be broken stays whole, even beyond `width`.
     """
     texts = [_texts(column, console) for column in table.columns]
     natural = [max(map(cell_len, cells)) for cells in texts]
@@ -34,8 +35,7 @@ def fit(table: Table, console: Console, width: int) -> int:
         widths = _shrink(natural, least, width - around)
         if sum(widths) + around <= width:
             break
-    _break_cells(table, texts, widths, pieces)
-    return sum(widths) + around
+    return _broken(table, texts, widths, pieces), sum(widths) + around
 
 
 def _least(
@@ -48,14 +48,21 @@ def _least(
     ]
 
 
-def _break_cells(
+def _broken(
     table: Table, texts: list[list[str]], widths: list[int], pieces: re.Pattern[str]
-) -> None:
-    for column, cells, width in zip(table.columns, texts, widths, strict=True):
-        column.width = width
+) -> Table:
+    """Return a copy of a table whose columns have these widths, and cells that fit them."""
+    fitted = copy.copy(table)
+    fitted.columns, fitted.rows = [column.copy() for column in table.columns], []
+    cells: list[list[Any]] = [[*column.cells] for column in table.columns]
+    for index, column in enumerate(fitted.columns):
+        column.width = widths[index]
         if not column.no_wrap:
-            header, *rest = (Text(break_text(text, width, pieces)) for text in cells)
-            column.header, column._cells = header, [*rest]
+            broken = [Text(break_text(text, column.width, pieces)) for text in texts[index]]
+            column.header, cells[index] = broken[0], broken[1:]
+    for row, values in zip(table.rows, zip(*cells, strict=True), strict=True):
+        fitted.add_row(*values, style=row.style, end_section=row.end_section)
+    return fitted
 
 
 def _texts(column: Column, console: Console) -> list[str]:

@@ -80,6 +80,7 @@ def compare(
     from quantcli import api
     from quantcli.cli.progress import make_steps
     from quantcli.comparison.reports import check_writable
+    from quantcli.upstream.versions import version_warnings
 
     request = api.make_compare_request(
         original,
@@ -117,6 +118,8 @@ def compare(
     )
     downloads = sys.stderr.isatty() and not quiet
     request = replace(request, revision=revision, show_downloads=downloads)
+    if not quiet:
+        warn(version_warnings())
     for path in (markdown, junit, save_baseline):
         if path is not None:
             check_writable(path)

@@ -104,7 +104,8 @@ def print_table(table: Table) -> None:
     console = Console(file=text, force_terminal=sys.stdout.isatty(), highlight=False)
     title, caption = table.title, table.caption
     table.title = table.caption = None
-    console.width = fit(table, console, console.width if console.is_terminal else PIPE_WIDTH)
+    width = console.width if console.is_terminal else PIPE_WIDTH
+    table, console.width = fit(table, console, width)
     console.print(title, style="bold", soft_wrap=True, markup=False)
     console.print(table)
     if caption:

@@ -54,6 +54,7 @@ def quantize(
     """
     began = time.perf_counter()
     from quantcli.api import make_request
+    from quantcli.upstream.versions import version_warnings
 
     request = make_request(
         model,
@@ -71,6 +72,8 @@ def quantize(
         allow_unquantized=allow_unquantized,
         class_name=class_name,
     )
+    if not quiet:
+        warn(version_warnings())
     if dry_run:
         _show_plan(request, output, as_json=as_json, quiet=quiet)
         return

@@ -32,7 +32,9 @@ def size(
     of the model. For a frozen directory, shows what is in it.
     """
     from quantcli import api
+    from quantcli.upstream.versions import version_warnings
 
+    warn(version_warnings())
     footprint = api.size(
         model,
         weights=weights or (),

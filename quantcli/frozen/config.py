@@ -8,6 +8,7 @@ from typing import Any
 from quantcli.kinds.layout import default_group_size
 from quantcli.mark import MARK, SECTION, SECTION_VERSION
 from quantcli.planning import Plan, TensorPlan
+from quantcli.upstream.transformers import classes_with_head
 
 DROPPED = ("torch_dtype", "transformers_weights")
 """Keys that would be wrong in the frozen directory: an old name of the dtype, a weights file."""
@@ -83,9 +84,7 @@ def plain_quanto_loads(plan: Plan) -> bool:
     It knows causal language models and Quanto's own group sizes, and leaves what is not stored
     uninitialised.
     """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    causal = plan.architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    causal = plan.architecture in classes_with_head("CAUSAL_LM")
     complete = all(tensor.action != "compute" for tensor in plan.tensors)
     return causal and complete and bool(plan.quantized) and all(map(_is_plain, plan.quantized))
 

@@ -10,9 +10,11 @@ import torch
 
 from quantcli.kinds.layout import DATA
 from quantcli.kinds.weights import assemble
+from quantcli.upstream.names import relies_on
 from quantcli.upstream.quanto import inner_tensors, is_quantized, weight_parts
 
 
+@relies_on("torch.nn.Module._apply", to="move frozen models")
 class FrozenModule:
     """Mixin for a Quanto module with a frozen weight, placed before Quanto's class.
 

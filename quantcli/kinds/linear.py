@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from optimum.quanto import QLinear
+from optimum.quanto import QLinear, WeightQBitsTensor
 from torch import nn
 
 from quantcli.kinds.frozen import FrozenModule
 from quantcli.kinds.kind import Kind
 from quantcli.kinds.registry import register
 from quantcli.kinds.weights import format_of_module
-from quantcli.upstream.quanto import is_plain_grouped
 
 ROWS, COLUMNS = 8, 24
 """The size at which a subclass is tried: what it computes does not depend on its size."""
@@ -29,7 +28,7 @@ class FrozenLinear(FrozenModule, QLinear):  # type: ignore[misc]
         return super().forward(input)  # type: ignore[no-any-return]
 
     def _kernel_fails(self, input: torch.Tensor) -> bool:  # noqa: A002 - torch's name
-        if is_plain_grouped(self.weight):
+        if type(self.weight) is WeightQBitsTensor:
             # transposing this tensor subclass sets a version counter, which inference mode forbids
             return torch.is_inference_mode_enabled()
         weight_format = format_of_module(self)

@@ -27,8 +27,8 @@ def resaved_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of what was saved, without its files.
 
-    `manifest` is that of the directory that the model was loaded from; `frozen` names its class.
-    The original of a part is the same part of the original.
+    `manifest` is that of the directory that the model was loaded from; `frozen` names its class. If
+    the model is a part of that one, its footprint is compared with the same part of the original.
     """
     headers = read_headers(map(str, shards))
     entries = _entries(Naming.of(model, frozen), manifest["tensors"], headers)
@@ -55,7 +55,7 @@ def resaved_manifest(
 
 
 def check_inventory(manifest: Mapping[str, Any], path: Path) -> None:
-    """Check what a manifest says of tensors. Raises `ModelError` where it is damaged."""
+    """Raise `ModelError` if what a manifest says about tensors is damaged."""
     texts = [manifest.get("architecture"), manifest.get("dtype")]
     shapes = []
     try:
@@ -69,9 +69,9 @@ def check_inventory(manifest: Mapping[str, Any], path: Path) -> None:
 
 
 def check_dtypes(folder: Path, headers: Mapping[str, Header]) -> None:
-    """Compare the dtypes of the stored floats with the manifest, if there is one.
+    """Raise `ModelError` if a stored float does not have the dtype that the manifest says.
 
-    A header that says F16 where BF16 was written still has the right size. Raises `ModelError`.
+    A header that says F16 where BF16 was written still has the right size.
     """
     if not (folder / MANIFEST).is_file():
         return
@@ -87,7 +87,7 @@ def check_dtypes(folder: Path, headers: Mapping[str, Header]) -> None:
 def _entries(
     naming: Naming, old: Iterable[Mapping[str, Any]], headers: Mapping[str, Header]
 ) -> list[Entry]:
-    """Return the entries of the tensors that the model has, by its names, with their new bytes."""
+    """Return the entries of the model's tensors, under its names and with their new bytes."""
     entries = {}
     for entry in old:
         scale = ".weight._scale" if entry["action"] == "quantize" else ""
@@ -105,14 +105,14 @@ def _entries(
 
 
 def _new_entry(name: str, header: Header) -> Entry:
-    """Return the entry of what was added to the model after it was loaded."""
+    """Return the entry of a tensor that was added to the model after it was loaded."""
     entry = {"name": name, "action": "keep", "reason": "added after it was frozen"}
-    layout = {"dtype": SAFETENSORS[header[0]], "shape": list(header[1]), "bytes": 0}
-    return {**entry, "qtype": None, "group_size": None, **layout}
+    stored = {"dtype": SAFETENSORS[header[0]], "shape": list(header[1]), "bytes": 0}
+    return {**entry, "qtype": None, "group_size": None, **stored}
 
 
 def _owner(stored: str, entries: Mapping[str, Entry]) -> str:
-    """Return the entry that a stored tensor is, or is a part of."""
+    """Return the name of the entry that a stored tensor belongs to."""
     if stored in entries:
         return stored
     module = stored.rpartition(".")[0]

@@ -1,6 +1,6 @@
-"""Methods of transformers' models that count or write a frozen model wrongly, mended for it.
+"""Methods of transformers' models that are wrong for a frozen model, with wrappers that are right.
 
-They are wrapped in their class: a method of the object itself would keep the model alive in a
+The wrappers are set in the class: a method that is set in a model would keep it alive in a
 reference cycle.
 """
 
@@ -13,13 +13,15 @@ from transformers import PreTrainedModel
 
 from quantcli.kinds.frozen import has_frozen_modules
 from quantcli.kinds.weights import nbytes
+from quantcli.mark import is_ours
+from quantcli.upstream.transformers import has_adapter, quantizer_of
 
 if TYPE_CHECKING:
     import os
 
 
-def mend_methods() -> None:
-    """Wrap the methods, once. Any other model takes the original ones."""
+def wrap_methods() -> None:
+    """Wrap the methods, once. For any other model they call the original ones."""
     for name, wrap in (
         ("get_memory_footprint", _counting_stored_bytes),
         ("save_pretrained", _saving_frozen_models),
@@ -47,11 +49,9 @@ def _saving_frozen_models(original: Any) -> Any:
     def save_pretrained(
         model: PreTrainedModel, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any
     ) -> None:
-        from quantcli.loading.quantizer import FrozenQuantizer
-
-        frozen = isinstance(getattr(model, "hf_quantizer", None), FrozenQuantizer)
-        adapted = getattr(model, "_hf_peft_config_loaded", False)  # then only the adapter is saved
-        if adapted or not (frozen or has_frozen_modules(model)):
+        quantizer = quantizer_of(model)
+        frozen = quantizer is not None and is_ours(quantizer.quantization_config)
+        if has_adapter(model) or not (frozen or has_frozen_modules(model)):
             original(model, save_directory, *args, **kwargs)
             return
         from quantcli.loading.saving import save_frozen

@@ -34,14 +34,14 @@ def load(
 
     `device_map`, `dtype`, `trust_remote_code` and, in `options`, `attn_implementation`,
     `experts_implementation` and `max_memory` are those of `from_pretrained`; the default dtype is
-    the frozen one. With `verify`, every file is first compared with its checksum.
+    the frozen one. `verify` first compares every file with its checksum.
 
     On a CPU the tensors stay memory-mapped, so the directory must outlive the model. A deep copy of
-    the model is in memory of its own.
+    the model has its own memory.
 
-    Raises `ModelError` where the directory is not a frozen one, is damaged, lacks a tensor or has
-    one too many; `VerificationError` where a checksum differs; `UsageError` for another option, or
-    for an unknown `~user`.
+    Raises `ModelError` if the directory is not a frozen one, is damaged, lacks a tensor or has one
+    too many; `VerificationError` if a checksum differs; `UsageError` for another option, or for an
+    unknown `~user`.
     """
     passed = _passed_on(options)
     folder = Path(expand(directory))
@@ -67,20 +67,22 @@ def _passed_on(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(folder: Path, config: Mapping[str, Any], **options: Any) -> Any:
-    from quantcli.loading.classes import find_class
-    from quantcli.loading.faults import model_errors
+    from quantcli.loading.classes import frozen_class
+    from quantcli.loading.faults import load_error, naming_folder
     from quantcli.loading.inventory import check_dtypes
     from quantcli.loading.registration import register
     from quantcli.loading.tensors import read_headers
-    from quantcli.skeleton import bounded
+    from quantcli.skeleton import absolute, bounded
+    from quantcli.upstream.foreign import foreign_code
 
     register()
     headers = read_headers(map(str, folder.glob("*.safetensors")))
-    with model_errors(folder), bounded(config, tensors=len(headers), model=str(folder)):
+    with naming_folder(folder), bounded(config, tensors=len(headers), model=str(folder)):
         check_dtypes(folder, headers)
         trusted = options["trust_remote_code"]
-        model_class = find_class(folder, config, trust_remote_code=trusted)
-        return model_class.from_pretrained(str(folder.resolve()), local_files_only=True, **options)
+        model_class = frozen_class(folder, config, trust_remote_code=trusted)
+        with foreign_code(load_error(folder)):
+            return model_class.from_pretrained(absolute(folder), local_files_only=True, **options)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stored names in the class that is loaded, which may be another than the one that was frozen."""
+"""Stored names in the class that is loaded, which may not be the class that was frozen."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from quantcli.upstream.transformers import base_prefix
+from quantcli.upstream.transformers_conversions import prefix_changes, rename
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PART = re.compile(r"(?<=\.weight)\.(_data|_scale|_shift)(\._data)?$")
-"""What the name of a stored part has after that of its weight."""
+"""What follows the name of a weight in the names of its stored parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
     """Maps stored names to those of a model, as transformers' loader will.
 
-    `frozen` names the class that was frozen. In a model of `same_class` names are equal; else
-    a base model sheds or gains its prefix, and `renamings` holds the changes of prefix that
-    the class itself declares.
+    `frozen` is the name of the class that was frozen. In a model of the `same_class` names are
+    equal; in another, a base model's `prefix` is added or removed, and `renamings` are the changes
+    of prefix that the class itself declares.
     """
 
     frozen: str | None
@@ -31,10 +34,10 @@ class Naming:
 
     @classmethod
     def of(cls, model: PreTrainedModel, frozen: str | None, stored: Iterable[str] = ()) -> Naming:
-        """Look at a model as it is now: its quantized modules add names when they are placed.
+        """Read the names of a model as it is now: placing its quantized modules adds some.
 
-        Renamings are left out where the `stored` names fit better without: they are then those of
-        another layout of the checkpoint (Qwen2-VL).
+        Renamings are left out if more of the `stored` names fit without them: they are then for
+        checkpoints of another form (Qwen2-VL).
         """
         naming = cls._of(model, frozen)
         plain = replace(naming, renamings=[])
@@ -43,35 +46,27 @@ class Naming:
 
     @classmethod
     def _of(cls, model: PreTrainedModel, frozen: str | None) -> Naming:
-        from transformers.conversion_mapping import get_model_conversion_mapping
-        from transformers.core_model_loading import PrefixChange
-
         same_class = type(model).__name__ == frozen
-        declared = [] if same_class else get_model_conversion_mapping(model, add_legacy=False)
         return cls(
             frozen=frozen,
             same_class=same_class,
-            prefix=model.base_model_prefix,
+            prefix=base_prefix(model),
             known=model.state_dict(),
-            renamings=[change for change in declared if isinstance(change, PrefixChange)],
+            renamings=[] if same_class else prefix_changes(model),
         )
 
     def find(self, name: str) -> str | None:
-        """Return the model's name of a stored parameter, or None where it has no such."""
+        """Return the model's name of a stored parameter, or None if it has none."""
         found, _ = self.match(name, [])
         return found
 
     def match(self, name: str, converters: list[Any]) -> tuple[str | None, str | None]:
         """Return the parameter that a stored tensor belongs to, and the converter's pattern."""
-        from transformers.core_model_loading import rename_source_key
-
-        renamed, pattern = rename_source_key(
-            name, self.renamings, converters, self.prefix, self.known
-        )
+        renamed, pattern = rename(name, self.renamings, converters, self.prefix, self.known)
         if renamed not in self.known and name in self.known:
-            renamed, pattern = rename_source_key(name, [], [], self.prefix, self.known)
+            renamed, pattern = rename(name, [], [], self.prefix, self.known)
         return (renamed if renamed in self.known else None), pattern
 
     def present(self, names: Iterable[str]) -> list[str]:
-        """Return the model's names of those stored names that it has."""
+        """Return the model's names of the stored parameters that it has."""
         return [found for name in names if (found := self.find(name)) is not None]

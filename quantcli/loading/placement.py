@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
+from quantcli.upstream.transformers import tied_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,10 +50,11 @@ def tie_as_stored(model: PreTrainedModel, untied: Iterable[str], modules: Iterab
     What is stored apart, and what is quantized, is not tied. A parameter that is one object under
     two names is stored once, so it is.
     """
+    ties = tied_weights(model)
     for name in [*untied, *(f"{module}.weight" for module in modules)]:
-        model.all_tied_weights_keys.pop(name, None)
+        ties.pop(name, None)
     first: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owner = first.setdefault(id(parameter), name)
         if owner != name:
-            model.all_tied_weights_keys.setdefault(name, owner)
+            ties.setdefault(name, owner)

@@ -1,17 +1,16 @@
-"""Make transformers know quantcli, whichever of the two is imported first.
+"""Let transformers load frozen directories, whichever is imported first.
 
-transformers asks two functions of `transformers.quantizers.auto` about a `quantization_config`.
-Both are wrapped, so that they know a section of ours by its mark; what they then need is imported
-when the first frozen directory is loaded. Importing transformers takes seconds, so where it is not
-imported yet an import hook waits for it.
+transformers calls two functions of `transformers.quantizers.auto` with a `quantization_config`.
+Both are wrapped, so that they recognize a section of ours; what they then need is imported with the
+first frozen directory. Importing transformers takes seconds, so if it is not imported yet, an
+import hook waits for it.
 
-Nobody needs to import quantcli for that: torch calls the entry points in its group
-`torch.backends` when it is imported, and `autoload` is one of them.
+Nobody needs to import quantcli for that: when torch is imported it calls the entry points of the
+group `torch.backends`, and `autoload` is one of them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
 from collections.abc import Callable, Sequence
@@ -20,20 +19,18 @@ from types import ModuleType
 from typing import Any
 
 from quantcli.mark import METHOD, is_ours
-
-_AWAITED = "transformers.quantizers.auto"
-_WRAPPED = (("AutoQuantizationConfig", "from_dict"), ("AutoHfQuantizer", "supports_quant_method"))
+from quantcli.upstream.transformers import QUANTIZERS, section_functions
 
 
-class _AutoFinder:
-    """Finds the awaited module as everybody else does, and teaches it once it has run."""
+class _Finder:
+    """Finds the module `QUANTIZERS` as others do, and wraps its functions once it has run."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of the awaited module, and None for any other."""
-        if fullname != _AWAITED:
-            _teach_if_ready()
+        """Return the spec of that module, and None for any other."""
+        if fullname != QUANTIZERS:
+            _wrap_if_ready()
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -47,71 +44,69 @@ class _AutoFinder:
     def _follow(self, loader: Any) -> None:
         execute = loader.exec_module
 
-        def execute_and_teach(module: ModuleType) -> None:
+        def execute_and_wrap(module: ModuleType) -> None:
             execute(module)
             # a zipimporter is shared by all modules of its archive
-            if module.__name__ == _AWAITED:
-                _teach(module)
+            if module.__name__ == QUANTIZERS:
+                _wrap(module)
 
-        loader.exec_module = execute_and_teach
+        loader.exec_module = execute_and_wrap
 
 
 def autoload() -> None:
-    """Wait for transformers. torch calls this at its import, and would pass on any exception."""
-    with contextlib.suppress(Exception):
+    """Install, as torch asks when it is imported. An error is a warning: torch would not import."""
+    try:
         install()
+    except Exception as error:  # noqa: BLE001 - see above
+        import warnings
+
+        message = f"quantcli: transformers cannot load frozen directories: {error!r}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def install() -> None:
-    """Teach transformers now if it is imported, else as soon as it is."""
-    if not _teach_if_ready() and not any(isinstance(each, _AutoFinder) for each in sys.meta_path):
-        sys.meta_path.insert(0, _AutoFinder())
+    """Wrap the functions now if transformers is imported, else as soon as it is."""
+    if not _wrap_if_ready() and not any(isinstance(each, _Finder) for each in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
 
 
 def register() -> None:
-    """Register the config and the quantizer with transformers, once. Imports transformers."""
-    from transformers.quantizers import auto
+    """Register our classes with transformers, once. Imports transformers."""
+    from quantcli.loading.extension import extend
 
-    from quantcli.loading.methods import mend_methods
-    from quantcli.loading.quantizer import FrozenConfig, FrozenQuantizer
-
-    _teach(auto)
-    mend_methods()
-    if METHOD not in auto.AUTO_QUANTIZER_MAPPING:
-        auto.register_quantization_config(METHOD)(FrozenConfig)
-        auto.register_quantizer(METHOD)(FrozenQuantizer)
+    extend()
+    _wrap_if_ready()
 
 
-def _teach_if_ready() -> bool:
-    """Teach the awaited module if it has run; it may be the one that imports torch, and so us."""
-    module = sys.modules.get(_AWAITED)
+def _wrap_if_ready() -> bool:
+    """Wrap if the module has run; it may be the one that imports torch, and so us."""
+    module = sys.modules.get(QUANTIZERS)
     if module is None or getattr(module.__spec__, "_initializing", False):
         return False
-    _teach(module)
+    _wrap(module)
     return True
 
 
-def _teach(auto: ModuleType) -> None:
-    """Wrap the functions that are asked about a section, once, and wait no longer."""
-    for owner, name in _WRAPPED:
-        kind = getattr(auto, owner, None)
-        function = getattr(kind, name, None)
-        if function is not None and not hasattr(function, "knows_quantcli"):
-            setattr(kind, name, staticmethod(_knowing(function)))
-    # a new list: an import that is under way goes on through the old one, and skips no finder
-    sys.meta_path = [each for each in sys.meta_path if not isinstance(each, _AutoFinder)]
+def _wrap(module: ModuleType) -> None:
+    """Wrap the functions that take a section, once, and remove the finder."""
+    for owner, name in section_functions(module):
+        function = getattr(owner, name)
+        if not hasattr(function, "knows_quantcli"):
+            setattr(owner, name, staticmethod(_renaming(function)))
+    # a new list: an import in progress goes on through the old one, and skips no finder
+    sys.meta_path = [each for each in sys.meta_path if not isinstance(each, _Finder)]
 
 
-def _knowing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a section of ours the name that our classes are registered by."""
+def _renaming(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that gives a section of ours the method that we register."""
 
     @functools.wraps(function)
-    def named(section: Any, *args: Any, **kwargs: Any) -> Any:
+    def renamed(section: Any, *args: Any, **kwargs: Any) -> Any:
         if is_ours(section):
             register()
             if isinstance(section, dict):
                 section = section | {"quant_method": METHOD}
         return function(section, *args, **kwargs)
 
-    named.knows_quantcli = True  # type: ignore[attr-defined]
-    return named
+    renamed.knows_quantcli = True  # type: ignore[attr-defined]
+    return renamed

@@ -1,4 +1,4 @@
-"""Save a loaded frozen model: `save_pretrained` makes a frozen directory again."""
+"""Save a loaded frozen model: `save_pretrained` writes a frozen directory again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from quantcli.frozen.config import with_section
 from quantcli.frozen.manifest import file_record, is_frozen, read_manifest, write_json
 from quantcli.loading.inventory import check_inventory, resaved_manifest
 from quantcli.mark import MANIFEST, SECTION
+from quantcli.upstream.transformers import quantizer_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,7 +35,7 @@ NO_OPTIONS = ("self", "save_directory", "kwargs")
 """Other parameters of it."""
 
 WRITTEN = ("config.json", "generation_config.json", "quanto_qmap.json", "*.py")
-"""What goes into the manifest. Not the model card: those who save often write their own after."""
+"""Files that the manifest lists. Not the model card: many write their own after saving."""
 
 WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 
@@ -48,10 +49,9 @@ def save_frozen(
 ) -> None:
     """Save by transformers' own method, `original`, and write a manifest of what it wrote.
 
-    The manifest goes on from that of the directory that the model was loaded from; where that has
-    none, none is written. Raises `ModelError` for a part of a frozen model, and where the directory
-    is the one that the model is read from; `UsageError` for options that would not make a frozen
-    directory.
+    The manifest continues that of the directory that the model was loaded from; if that has none,
+    none is written. Raises `ModelError` for a part of a frozen model, and if the directory is the
+    one that the model is read from; `UsageError` for options that do not make a frozen directory.
     """
     target = Path(save_directory)
     _check_options(original, model, save_directory, *args, **kwargs)
@@ -85,7 +85,7 @@ def _check_options(original: Callable[..., None], *args: Any, **kwargs: Any) -> 
 
 
 def _quantizer(model: PreTrainedModel) -> Any:
-    quantizer = getattr(model, "hf_quantizer", None)
+    quantizer = quantizer_of(model)
     if quantizer is None:
         raise ModelError(
             f"this {type(model).__name__} is part of a frozen model, and cannot be saved alone",
@@ -111,7 +111,7 @@ def _check_target(source: Path, target: Path) -> None:
 
 
 def _remove_older(target: Path) -> None:
-    """Remove the weights of an older frozen directory: a loader might take them for the new."""
+    """Remove the weights of an older frozen directory: a loader could take them for the new."""
     (target / MANIFEST).unlink(missing_ok=True)
     for pattern in (*WEIGHTS, "quanto_qmap.json"):
         for path in target.glob(pattern):
@@ -130,5 +130,5 @@ def _copy_cards(
 
 
 def _written(target: Path) -> list[str]:
-    """List what a save writes, but not what else may be in the directory."""
+    """Return the files that a save writes, without others in the directory."""
     return sorted(path.name for pattern in (*WRITTEN, *WEIGHTS) for path in target.glob(pattern))

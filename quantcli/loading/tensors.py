@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from quantcli.dtypes import CODES, dtype_name
 from quantcli.errors import ModelError
 from quantcli.loading.naming import PART
+from quantcli.upstream.transformers import ignore_unexpected, ignored_weights, tied_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,9 +45,7 @@ def read_headers(files: Iterable[str]) -> dict[str, Header]:
 def leave_out(model: PreTrainedModel, names: Iterable[str], headers: dict[str, Header]) -> None:
     """Remove tensors of other classes from the headers, and from transformers' report."""
     left = [name for name in names if headers.pop(name, None)]
-    known = set(model._keys_to_ignore_on_load_unexpected or ())
-    ignored = {f"^{re.escape(PART.sub('', name))}$" for name in left}
-    model._keys_to_ignore_on_load_unexpected = known | ignored
+    ignore_unexpected(model, {f"^{re.escape(PART.sub('', name))}$" for name in left})
 
 
 def check_tensors(
@@ -74,7 +73,7 @@ def check_tensors(
             continue
         found.add(name)
         _check_header(stored, header, expected[name])
-    missing = expected.keys() - found - set(computed) - model.all_tied_weights_keys.keys()
+    missing = expected.keys() - found - set(computed) - tied_weights(model).keys()
     if not naming.same_class:
         missing = {name for name in missing if not _ignored(model, "missing", name)}
     if missing:
@@ -123,9 +122,8 @@ def _missing(model: PreTrainedModel, missing: list[str], naming: Naming) -> Mode
     return ModelError(f"cannot load as {kind}: {_count(missing, 'missing')}", hint=hint)
 
 
-def _ignored(model: PreTrainedModel, kind: str, name: str) -> bool:
-    patterns = getattr(model, f"_keys_to_ignore_on_load_{kind}") or ()
-    return any(re.search(pattern, name) for pattern in patterns)
+def _ignored(model: PreTrainedModel, kind: Literal["missing", "unexpected"], name: str) -> bool:
+    return any(re.search(pattern, name) for pattern in ignored_weights(model, kind))
 
 
 def _count(names: list[str], what: str) -> str:

@@ -41,7 +41,7 @@ class Source:
 
     def binding(self, name: str) -> Binding | None:
         """Return where a stored entry comes from; a tied one may be stored under its alias."""
-        binding = self.bindings.get(self.ties.lenders.get(name, name))
+        binding = self.bindings.get(self.ties.stored_from.get(name, name))
         return binding or self._extra_bindings.get(name)
 
     @cached_property

@@ -1,20 +1,26 @@
 """Which checkpoint tensors make which parameter, by transformers' own conversion tables.
 
 A parameter comes from one tensor under another name, or from a conversion: transformers merges,
-splits and transposes tensors while it loads them. The tables and the operations are its own
-(`transformers.conversion_mapping`, `transformers.core_model_loading`); they also run on meta
-tensors, which is how shapes are known without reading a weight.
+splits and transposes tensors while it loads them. The tables and the operations are transformers';
+they also run on meta tensors, so shapes are known without reading a weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
 from quantcli.text import some
+from quantcli.upstream.transformers import base_prefix
+from quantcli.upstream.transformers_conversions import (
+    conversions_of,
+    convert,
+    in_loading_order,
+    operations_of,
+    rename,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +33,9 @@ if TYPE_CHECKING:
 class Binding:
     """The checkpoint tensors that make one parameter, and how.
 
-    `conversion` names transformers' operations, or is None where the one source is the parameter
-    under another name. `convert` runs them: it takes a function that gives a source tensor and
-    returns the parameter.
+    `conversion` names transformers' operations, or is None if the one source is the parameter under
+    another name. `convert` runs them: it takes a function that reads a source tensor, and returns
+    the parameter.
     """
 
     name: str
@@ -41,7 +47,7 @@ class Binding:
 
 @dataclass(slots=True)
 class _Group:
-    """The sources that one conversion takes together, by the pattern that caught them."""
+    """The sources that one conversion takes together, by the pattern that matched them."""
 
     first_target: str
     converter: Any
@@ -51,15 +57,7 @@ class _Group:
         return tuple(name for names in self.collected.values() for name in names)
 
     def run(self, read: Callable[[str], torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-        converter = deepcopy(self.converter)
-        for pattern, names in self.collected.items():
-            for name in names:
-                converter.add_tensor(self.first_target, name, pattern, lambda n=name: read(n))
-        converted = converter.convert(self.first_target, model=model, config=model.config)
-        return {
-            name: value[0] if isinstance(value, list) else value
-            for name, value in converted.items()
-        }
+        return convert(self.converter, self.first_target, self.collected, read, model)
 
 
 def bind(
@@ -68,7 +66,7 @@ def bind(
     """Bind every parameter that the checkpoint holds to its source tensors.
 
     Returns the bindings by parameter name, and the checkpoint tensors that no parameter takes.
-    Raises `ModelError` where a conversion fails on the shapes that the checkpoint holds.
+    Raises `ModelError` if a conversion fails on the shapes that the checkpoint holds.
     """
     groups, unexpected = _group(skeleton, records)
     bindings: dict[str, Binding] = {}
@@ -85,27 +83,21 @@ def bind(
 
 
 def _group(skeleton: Skeleton, names: Iterable[str]) -> tuple[list[_Group], list[str]]:
-    """Sort checkpoint names into the groups that transformers' loader makes of them."""
-    from transformers import core_model_loading as loading
-    from transformers.conversion_mapping import get_model_conversion_mapping
-
+    """Group checkpoint names as transformers' loader does."""
     model = skeleton.model
-    mapping = get_model_conversion_mapping(model)
-    renamings = [entry for entry in mapping if isinstance(entry, loading.WeightRenaming)]
-    converters = [entry for entry in mapping if isinstance(entry, loading.WeightConverter)]
-    by_pattern = {pattern: entry for entry in converters for pattern in entry.source_patterns}
+    conversions = conversions_of(model)
     state = model.state_dict()
-    prefix = model.base_model_prefix
+    prefix = base_prefix(model)
     groups: dict[str, _Group] = {}
     unexpected = []
-    for name in sorted(names, key=loading.dot_natural_key):
-        target, pattern = loading.rename_source_key(name, renamings, converters, prefix, state)
+    for name in in_loading_order(names):
+        target, pattern = rename(name, conversions.renamings, conversions.converters, prefix, state)
         if target not in state and name in state:
-            target, pattern = loading.rename_source_key(name, [], [], prefix, state)
+            target, pattern = rename(name, [], [], prefix, state)
         if target not in state:
             unexpected.append(name)
             continue
-        converter = by_pattern[pattern] if pattern is not None else None
+        converter = conversions.by_pattern[pattern] if pattern is not None else None
         group = groups.setdefault(target, _Group(target, converter))
         group.collected.setdefault(pattern or name, []).append(name)
     return list(groups.values()), unexpected
@@ -121,7 +113,7 @@ def _convert_on_meta(
         dtype = getattr(torch, skeleton.entries[group.first_target].dtype)
         return torch.empty(record.shape, dtype=dtype, device="meta")
 
-    label = " + ".join(type(operation).__name__ for operation in group.converter.operations)
+    label = " + ".join(operations_of(group.converter))
     try:
         results = group.run(read, skeleton.model)
     except (ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError) as error:

@@ -1,7 +1,7 @@
-"""Stop a config that asks for far more than its checkpoint holds, before it fills the memory.
+"""Limits on the size of a model, so that a damaged config does not fill the memory.
 
-A damaged `num_hidden_layers` of 2^31 would build modules for days. Tensors on the meta device cost
-nothing, but modules and Python lists do.
+A `num_hidden_layers` of 2^31 would build modules for days. Tensors on the meta device cost nothing,
+but modules and Python lists do.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from quantcli.errors import ModelError
+from quantcli.upstream.torch import on_registration
 
 FEW = 2048
-"""What every model may have: layers that share their tensors, modules without any."""
+"""Parameters, and modules, that any model may have: layers may share tensors, or have none."""
 
 PER_TENSOR = 8
 """Parameters, and modules, for each tensor of the checkpoint.
 
-Loading splits a fused tensor into three (query, key, value) and clones a tied one for each layer of
+Loading splits a fused tensor into three (query, key, value) and copies a tied one for each layer of
 a head; a block has as many modules without parameters (activations, dropouts) as with them.
 """
 
 LABELS = 2**17
-"""Labels of a classifier; transformers makes a name for each."""
+"""Labels of a classifier, each of which gets a name in the config."""
 
 _HINT = "config.json is damaged, or not that of these weights"
 
@@ -35,10 +36,10 @@ _LABELS = re.compile(r"(^|[_.])num(_\w+)?_(labels|classes)$")
 
 @contextmanager
 def bounded(config: Mapping[str, Any], *, tensors: int, model: str) -> Iterator[None]:
-    """Raise `ModelError` where building a model goes beyond what a checkpoint can fill.
+    """Raise `ModelError` if a model that is built inside is larger than its checkpoint can fill.
 
-    `config` is the content of config.json and `tensors` how many tensors the checkpoint holds.
-    Config and model are both to be built inside: some configs list every layer.
+    `config` is the content of config.json, `tensors` the number of tensors in the checkpoint. Build
+    the config inside too: some configs list every layer.
     """
     for key, value in _counts(config):
         limit = LABELS if _LABELS.search(key) else max(FEW, tensors)
@@ -49,7 +50,7 @@ def bounded(config: Mapping[str, Any], *, tensors: int, model: str) -> Iterator[
 
 
 def _counts(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the entries of a config and its parts that say how often something is built."""
+    """Yield the entries of a config and its parts that count what is built."""
     for key, value in ((str(key), value) for key, value in config.items()):
         if isinstance(value, dict):
             yield from _counts(value, f"{prefix}{key}.")
@@ -60,9 +61,7 @@ def _counts(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 @contextmanager
 def _counted(limit: int, tensors: int, model: str) -> Iterator[None]:
-    """Count the parameters and the modules that this thread registers."""
-    from torch.nn.modules import module as hooks
-
+    """Raise `ModelError` if this thread registers more than `limit` parameters or modules."""
     thread = threading.get_ident()
     left = {"parameters": limit, "modules": limit}
 
@@ -72,10 +71,7 @@ def _counted(limit: int, tensors: int, model: str) -> Iterator[None]:
             if left[kind] < 0:
                 raise _too_much(f"it asks for more than {limit:,} {kind}", tensors, model)
 
-    handles = [
-        hooks.register_module_parameter_registration_hook(lambda *_: count("parameters")),
-        hooks.register_module_module_registration_hook(lambda *_: count("modules")),
-    ]
+    handles = on_registration(lambda: count("parameters"), lambda: count("modules"))
     try:
         yield
     finally:

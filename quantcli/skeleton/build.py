@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.errors import ModelError, QuantcliError
+from quantcli.errors import ModelError
 from quantcli.mark import SECTION, is_ours
 from quantcli.skeleton.bound import bounded
-from quantcli.skeleton.classes import check_class, config_for, remote_class
+from quantcli.skeleton.classes import (
+    Code,
+    absolute,
+    base_class,
+    check_class,
+    config_for,
+    find_class,
+)
 from quantcli.skeleton.soundness import check_config
+from quantcli.text import first_line
+from quantcli.upstream.foreign import foreign_code
+from quantcli.upstream.transformers import dtype_plan, ignored_weights, init_context, loading_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -45,24 +54,26 @@ class Skeleton:
         return type(self.model).__name__
 
     def computed(self, name: str) -> bool:
-        """Tell whether transformers computes a state-dict entry that no checkpoint holds."""
-        patterns = self.model._keys_to_ignore_on_load_missing or ()
-        return any(re.search(pattern, name) for pattern in patterns)
+        """Return whether transformers computes a state-dict entry that no checkpoint holds."""
+        return _matches(ignored_weights(self.model, "missing"), name)
 
     def expected_elsewhere(self, name: str) -> bool:
-        """Tell whether a checkpoint name is one that the class knows and does not load."""
-        patterns = self.model._keys_to_ignore_on_load_unexpected or ()
-        return self.is_buffer(name) or any(re.search(pattern, name) for pattern in patterns)
+        """Return whether a checkpoint name is one that the class knows and does not load."""
+        return self.is_buffer(name) or _matches(ignored_weights(self.model, "unexpected"), name)
 
     def is_buffer(self, name: str) -> bool:
-        """Tell whether a checkpoint name is a buffer that the model no longer stores."""
+        """Return whether a checkpoint name is a buffer that the model no longer stores."""
         buffers = [buffer for buffer, _ in self.model.named_buffers()]
         patterns = []
         if any(buffer.endswith("rotary_emb.inv_freq") for buffer in buffers):
             patterns.append(r"rotary_emb\.inv_freq")
         if any(buffer.endswith("position_ids") for buffer in buffers):
             patterns.append(r"(^|\.)position_ids$")
-        return any(re.search(pattern, name) for pattern in patterns)
+        return _matches(patterns, name)
+
+
+def _matches(patterns: list[str], name: str) -> bool:
+    return any(re.search(pattern, name) for pattern in patterns)
 
 
 def build(
@@ -77,16 +88,16 @@ def build(
     `rest` is the dtype of the whole model, or "keep" for the one that `dtype="auto"` finds:
     the config's, else that of the first floating-point tensor of the checkpoint.
 
-    Raises `ModelError` where the architecture is unknown or the config does not fit its class, and
-    `UsageError` where there is no class of that name for the model.
+    Raises `ModelError` if the architecture is unknown or the config does not fit its class, and
+    `UsageError` if the model has no class of that name.
     """
     name, tensors = checkpoint.model, len(checkpoint.tensors)
     with bounded(checkpoint.config, tensors=tensors, model=name):
         check_config(checkpoint)
         config = _read_config(checkpoint, trust_remote_code)
         model_class = _find_class(checkpoint, config, trust_remote_code, class_name)
-        config = config_for(model_class, config, _as_local(checkpoint.folder()))
-        dtype = _resolve_dtype(checkpoint, config, rest)
+        config = config_for(model_class, config, checkpoint.folder())
+        dtype = _find_dtype(checkpoint, config, rest)
         return build_as(model_class, config, dtype)
 
 
@@ -115,102 +126,63 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
             f"config.json of {checkpoint.model} has no model_type; not a transformers model",
             hint="quantcli reads models that transformers can load",
         )
-    folder = _as_local(checkpoint.folder())
-    try:
+    folder = absolute(checkpoint.folder())
+    with foreign_code(lambda error: _cannot_build(checkpoint, trust_remote_code, error)):
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except MemoryError:
-        raise
-    except (Exception, SystemExit) as error:  # a damaged config ends anywhere, and so does code
-        raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=error) from error
 
 
-def _as_local(folder: Path) -> str:
-    # a relative path such as "org/name" would be taken for a Hub id
-    return str(folder.resolve())
-
-
-def _unknown_architecture(
-    checkpoint: Checkpoint, *, trusted: bool, error: BaseException
-) -> ModelError:
+def _cannot_build(checkpoint: Checkpoint, trusted: bool, error: BaseException | None) -> ModelError:
+    """Return the error for an `error` of transformers or the model's code; None: no such class."""
     import transformers
 
     names = checkpoint.config.get("architectures") or [checkpoint.config.get("model_type")]
     message = f"cannot build {names[0]} of {checkpoint.model}"
+    reason = "no such class" if error is None else first_line(error)
     if checkpoint.has_code and not trusted:
         return ModelError(
             f"{message}: its code is in the repository, not in transformers",
             hint="read that code, then pass --trust-remote-code to run it",
         )
     if isinstance(error, ImportError):
-        return ModelError(f"{message}: {_first_line(error)}", hint="install the missing package")
+        return ModelError(f"{message}: {reason}", hint="install the missing package")
     if checkpoint.has_code:
         return ModelError(
-            f"{message}: its own code failed: {_first_line(error)}",
+            f"{message}: its own code failed: {reason}",
             hint="QUANTCLI_DEBUG=1 shows where it failed",
         )
-    known = checkpoint.config.get("model_type") in transformers.CONFIG_MAPPING
-    if known:
-        return ModelError(f"{message}: {_first_line(error)}", hint="fix its config.json")
+    if checkpoint.config.get("model_type") in transformers.CONFIG_MAPPING:
+        return ModelError(f"{message}: {reason}", hint="fix its config.json")
     return ModelError(
         f"{message}: transformers {transformers.__version__} does not know this architecture",
         hint="upgrade transformers if the model is newer",
     )
 
 
-def _first_line(error: BaseException) -> str:
-    """Return what an error says, by its type where a bare word or nothing is all."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    if not lines or isinstance(error, KeyError | SystemExit):
-        return " ".join([type(error).__name__, *lines])
-    # huggingface_hub's validation names the field first, and then what is wrong with it
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-
-
 def _find_class(
-    checkpoint: Checkpoint, config: Any, trust_remote_code: bool, class_name: str | None
+    checkpoint: Checkpoint, config: Any, trusted: bool, class_name: str | None
 ) -> type[PreTrainedModel]:
-    import transformers
-
-    names = getattr(config, "architectures", None) or []
-    if class_name is not None:
-        names = [class_name]
-    for name in names:
-        remote = _remote_class(checkpoint, config, name) if trust_remote_code else None
-        if class_name is not None and remote is None:
-            check_class(class_name, config)
-        found = remote or getattr(transformers, name, None)
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
-            return found
-    if not names and type(config) in transformers.MODEL_MAPPING:
-        default: Any = transformers.MODEL_MAPPING[type(config)]
-        base: type[PreTrainedModel] = default[0] if isinstance(default, tuple) else default
-        return base
-    missing = LookupError("no such class")
-    raise _unknown_architecture(checkpoint, trusted=trust_remote_code, error=missing)
+    names = [class_name] if class_name else getattr(config, "architectures", None) or []
+    code = Code(getattr(config, "auto_map", None), checkpoint.folder()) if trusted else None
+    with foreign_code(lambda error: _cannot_build(checkpoint, trusted, error)):
+        found = find_class(names, code)
+    if class_name and (found is None or found.__module__.startswith("transformers.")):
+        check_class(class_name, config)
+    found = found if found or names else base_class(type(config))
+    if found is None:
+        raise _cannot_build(checkpoint, trusted, None)
+    return found
 
 
-def _remote_class(checkpoint: Checkpoint, config: Any, name: str) -> Any:
-    try:
-        references = getattr(config, "auto_map", None)
-        return remote_class(references, name, _as_local(checkpoint.folder()))
-    except MemoryError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _unknown_architecture(checkpoint, trusted=True, error=error) from error
-
-
-def _resolve_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtype:
-    """Find the dtype by transformers' own rule, which also writes it into the config."""
+def _find_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtype:
+    """Return the dtype of the model by transformers' rule, which also writes it to the config."""
     import torch
-    from transformers.modeling_utils import _get_dtype
 
     wanted = "auto" if rest == "keep" else rest
     empty = {
         record.name: torch.empty(record.shape, dtype=getattr(torch, record.dtype), device="meta")
         for record in checkpoint.tensors.values()
     }
-    metadata = checkpoint.index_metadata
-    _, dtype = _get_dtype(wanted, None, config, metadata, empty, weights_only=True)
+    dtype = loading_dtype(wanted, config, checkpoint.index_metadata, empty)
     if not dtype.is_floating_point:
         raise ModelError(f"{checkpoint.model} has no floating-point weights ({dtype})")
     if dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
@@ -222,25 +194,20 @@ def _resolve_dtype(checkpoint: Checkpoint, config: Any, rest: str) -> torch.dtyp
 
 
 def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.dtype) -> Any:
-    from transformers.utils.generic import ContextManagers
-
-    context = model_class.get_init_context(dtype, False, False, None)
-    try:
-        with ContextManagers(context):
-            model = model_class(config)
-    except (MemoryError, QuantcliError):
-        raise
-    except (Exception, SystemExit) as error:  # as does a config that does not fit its class
-        raise ModelError(
-            f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}",
+    def explain(error: BaseException) -> ModelError:
+        return ModelError(
+            f"cannot build {model_class.__name__} from its config.json: {first_line(error)}",
             hint="config.json must be the one saved with the weights",
-        ) from error
+        )
+
+    with init_context(model_class, dtype), foreign_code(explain):
+        model = model_class(config)
     return model.eval()
 
 
 def _entries(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, Entry]:
-    """List the state dict, each entry in the dtype that transformers loads it in."""
-    plan = model._get_dtype_plan(dtype)
+    """Return the state dict, each entry in the dtype that transformers loads it in."""
+    plan = dtype_plan(model, dtype)
     pinned = [(re.compile(glob.replace("*", ".*")), kept) for glob, kept in plan.items()]
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     entries = {}

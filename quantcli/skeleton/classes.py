@@ -2,17 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.upstream.transformers import class_from_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code of a model's own, which the user trusts: the config's `auto_map`, and its folder."""
+
+    references: Any
+    folder: Path
+
+    def find(self, name: str) -> Any:
+        """Return the class of this name, or None. Runs the code, and lets through its errors."""
+        references = self.references.values() if isinstance(self.references, dict) else ()
+        for reference in references:
+            # a tokenizer has a pair here, a model one string
+            if isinstance(reference, str) and reference.rpartition(".")[2] == name:
+                return class_from_folder(reference, absolute(self.folder))
+        return None
+
+
+def find_class(names: Iterable[str], code: Code | None = None) -> type[PreTrainedModel] | None:
+    """Return the first model class of these names, from the model's `code` or transformers.
+
+    None if there is none. Lets through what the code raises, or a module that cannot be imported.
+    """
+    import transformers
+
+    for name in names:
+        found = code.find(name) if code else None
+        found = found or getattr(transformers, name, None)
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+            return found
+    return None
+
+
+def absolute(folder: Path) -> str:
+    """Return a folder as transformers must be given it: it takes "org/name" for a Hub id."""
+    return str(folder.resolve())
+
+
+def base_class(config_class: Any) -> type[PreTrainedModel] | None:
+    """Return the class that `AutoModel` makes of a class of config, or None."""
+    import transformers
+
+    mapping: Any = transformers.MODEL_MAPPING
+    if config_class not in mapping:
+        return None
+    found = mapping[config_class]
+    base: type[PreTrainedModel] = found[0] if isinstance(found, tuple) else found
+    return base
+
+
 def check_class(name: str, config: Any) -> None:
-    """Raise `UsageError` where transformers has no class of this name for a config."""
+    """Raise `UsageError` if transformers has no class of this name for a config."""
     known = [kind.__name__ for kind in classes_for(config)]
     if name not in known:
         raise UsageError(
@@ -22,21 +74,18 @@ def check_class(name: str, config: Any) -> None:
 
 
 def classes_for(config: Any) -> list[type[PreTrainedModel]]:
-    """List the classes that take a config or one of its parts, the one of `AutoModel` first."""
-    import transformers
-
+    """Return the classes that take a config or one of its parts, the one of `AutoModel` first."""
     parts = [getattr(config, name, None) for name in config.sub_configs]
     found: dict[type[PreTrainedModel], None] = {}
     for part in (config, *(part for part in parts if part is not None)):
-        if type(part) in transformers.MODEL_MAPPING:
-            mapped: Any = transformers.MODEL_MAPPING[type(part)]
-            base = mapped[0] if isinstance(mapped, tuple) else mapped
+        base = base_class(type(part))
+        if base is not None:
             found |= dict.fromkeys([base, *classes_beside(base, type(part))])
     return list(found)
 
 
 def classes_beside(own: type[PreTrainedModel], config_class: Any) -> list[type[PreTrainedModel]]:
-    """List the public classes of a model's module that take a class of config."""
+    """Return the public classes in the module of a model that take a class of config."""
     import sys
 
     import transformers
@@ -55,29 +104,15 @@ def classes_beside(own: type[PreTrainedModel], config_class: Any) -> list[type[P
     ]
 
 
-def config_for(model_class: type[PreTrainedModel], config: Any, folder: str) -> Any:
-    """Return the config that a class takes: a part of it where the class is one tower of a model.
+def config_for(model_class: type[PreTrainedModel], config: Any, folder: Path) -> Any:
+    """Return the config that a class takes: a part of it if the class is one tower of a model.
 
-    It is read as `from_pretrained` of the class reads it.
+    The part is read as `from_pretrained` of the class reads it.
     """
     wanted = model_class.config_class
     parts = [getattr(config, name, None) for name in config.sub_configs]
     if wanted is None or isinstance(config, wanted) or type(config) is wanted:
         return config
     if any(type(part) is wanted for part in parts):
-        return wanted.from_pretrained(folder)
+        return wanted.from_pretrained(absolute(folder))
     return config
-
-
-def remote_class(references: Mapping[str, Any] | None, name: str, folder: str) -> Any:
-    """Return the class of this name from the code in a folder, None if that has none.
-
-    `references` is the config's `auto_map`. Runs the code, and lets through what it raises.
-    """
-    from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
-    for reference in (references or {}).values():
-        # a tokenizer has a pair here, a model one string
-        if isinstance(reference, str) and reference.rpartition(".")[2] == name:
-            return get_class_from_dynamic_module(reference, folder)
-    return None

@@ -1,4 +1,4 @@
-"""Other classes that load the same checkpoint: the base model, and its other heads."""
+"""Other classes that load the same checkpoint: the base model, and models with other heads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.errors import ModelError
 from quantcli.skeleton.build import Skeleton, build_as
 from quantcli.skeleton.classes import classes_beside
+from quantcli.upstream.transformers import base_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def build_siblings(skeleton: Skeleton) -> Iterator[Skeleton]:
     """Build the classes that take the same config, the one of `AutoModel` first.
 
-    A class that cannot be built from this config is left out. Code of a repository is not asked.
+    Classes that cannot be built from this config are left out, and those of a repository's code.
     """
     for model_class in _siblings(type(skeleton.model)):
         try:
@@ -37,10 +38,10 @@ def _siblings(own: type[PreTrainedModel]) -> list[type[PreTrainedModel]]:
 
 
 def prefix_in(own: Skeleton, sibling: Skeleton) -> str:
-    """Return what stands before the sibling's names in a checkpoint of `own`.
+    """Return the prefix of the sibling's names in a checkpoint of `own`.
 
     A base model is an attribute of the models with a head: `bert.` for `BertModel`.
     """
-    prefix = own.model.base_model_prefix
+    prefix = base_prefix(own.model)
     inside = bool(prefix) and hasattr(own.model, prefix) and not hasattr(sibling.model, prefix)
     return f"{prefix}." if inside else ""

@@ -1,4 +1,4 @@
-"""Is a config.json what transformers takes it for? Checked before transformers reads it."""
+"""Checks of config.json, made before transformers reads it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def check_config(checkpoint: Checkpoint) -> None:
-    """Raise `ModelError` where a key of the config has a value that no model has."""
-    for key, value, fine in _values(checkpoint.config):
-        if not fine:
+    """Raise `ModelError` if a key of the config has a value that no model can have."""
+    for key, value, valid in _values(checkpoint.config):
+        if not valid:
             raise ModelError(
                 f"config.json of {checkpoint.model} is damaged: {key} cannot be {_short(value)}",
                 hint="download config.json again",
@@ -23,7 +23,7 @@ def check_config(checkpoint: Checkpoint) -> None:
 
 
 def _values(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Yield each key that is checked, its value, and whether that is right."""
+    """Yield each key that is checked, its value, and whether that is valid."""
     names = config.get("architectures") or []
     are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
     yield "architectures", names, are_names

@@ -1,10 +1,12 @@
-"""Which parameters are one tensor, decided as transformers decides it while loading."""
+"""Which parameters are one tensor, decided as transformers does while loading."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from quantcli.upstream.transformers import tied_weights
 
 if TYPE_CHECKING:
     from quantcli.skeleton.binding import Binding
@@ -13,15 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ties:
-    """Which parameters are stored under another's name, and which are not although declared.
+    """Which parameters are stored under another's name.
 
-    `aliases`: parameter -> the parameter it is one with, under whose name it is stored.
-    `lenders`: stored parameter -> the alias whose checkpoint tensor it takes, lacking its own.
-    `untied`: parameters that the class ties and the checkpoint holds apart.
+    `aliases`: parameter -> the parameter it is tied to, under whose name it is stored.
+    `stored_from`: stored parameter -> the alias whose checkpoint tensor it takes, as the checkpoint
+    has none under its own name.
+    `untied`: parameters that the class ties, but whose checkpoint tensors differ.
     """
 
     aliases: Mapping[str, str]
-    lenders: Mapping[str, str]
+    stored_from: Mapping[str, str]
     untied: tuple[str, ...]
 
 
@@ -32,30 +35,30 @@ def resolve_ties(
 ) -> Ties:
     """Decide the ties of a model from what its checkpoint holds.
 
-    The class declares pairs (target, source). Where the checkpoint holds both and they differ,
-    they are not tied (`PreTrainedModel.tie_weights`); where it holds one, that one is both. `equal`
-    compares the tensors of two bindings.
+    The class declares pairs (target, source). If the checkpoint holds both and they differ, they
+    are not tied (`PreTrainedModel.tie_weights`); if it holds one, that is both. `equal` compares
+    the tensors of two bindings.
     """
     aliases: dict[str, str] = {}
-    lenders: dict[str, str] = {}
+    stored_from: dict[str, str] = {}
     untied: list[str] = []
     for target, declared in _declared(skeleton).items():
         source = declared
         while source in aliases:
             source = aliases[source]
-        owner = source if source in bindings else lenders.get(source)
+        owner = source if source in bindings else stored_from.get(source)
         if target in bindings and owner is None:
-            lenders[source] = target
+            stored_from[source] = target
         elif target in bindings and owner and not equal(bindings[owner], bindings[target]):
             untied.append(target)
             continue
         aliases[target] = source
-    return Ties(aliases=aliases, lenders=lenders, untied=tuple(untied))
+    return Ties(aliases=aliases, stored_from=stored_from, untied=tuple(untied))
 
 
 def _declared(skeleton: Skeleton) -> dict[str, str]:
-    """Pairs that the class declares, then tensors that are one object under two names."""
-    pairs = dict(skeleton.model.all_tied_weights_keys)
+    """Return the pairs that the class declares, then tensors that are one object with two names."""
+    pairs = dict(tied_weights(skeleton.model))
     first: dict[int, str] = {}
     tensors = [
         *skeleton.model.named_parameters(remove_duplicate=False),

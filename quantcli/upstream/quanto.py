@@ -1,36 +1,32 @@
-"""optimum-quanto: its weight tensors, their parts, and its compiled extension."""
+"""Private names of optimum-quanto: its weight tensors, their parts, and its compiled extension."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from optimum.quanto import (
-    QModuleMixin,
-    WeightQBitsTensor,
-    WeightQBytesTensor,
-    qtype,
-    quantize_weight,
-)
-from optimum.quanto.library.extensions import get_extension
-from optimum.quanto.tensor.packed import PackedTensor
-from optimum.quanto.tensor.qtensor import QTensor
+from quantcli.upstream.names import relies_on
 
-Parts = Mapping[str, torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+    from optimum.quanto import QModuleMixin, qtype
+
+Parts = Mapping[str, "torch.Tensor"]
 """The stored tensors of a weight, by what follows the weight's name in a state dict."""
 
+_PACKED = "optimum.quanto.tensor.packed.PackedTensor"
+_TENSOR = "optimum.quanto.tensor.qtensor.QTensor"
 
+
+@relies_on(_TENSOR, to="find quantized weights")
 def is_quantized(value: object) -> bool:
     """Return whether a value is a quantized tensor."""
+    from optimum.quanto.tensor.qtensor import QTensor
+
     return isinstance(value, QTensor)
 
 
-def is_plain_grouped(weight: object) -> bool:
-    """Return whether a weight is grouped, and in the layout that no kernel of torch computes."""
-    return type(weight) is WeightQBitsTensor
-
-
+@relies_on(f"{_TENSOR}.save_to_state_dict", to="move quantized weights")
 def weight_parts(weight: Any) -> dict[str, torch.Tensor]:
     """Return the parts that a quantized weight is stored as."""
     parts: dict[str, torch.Tensor] = {}
@@ -39,15 +35,19 @@ def weight_parts(weight: Any) -> dict[str, torch.Tensor]:
 
 
 def inner_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
-    """Return the tensors that a tensor subclass holds; none of a plain tensor."""
+    """Return the tensors that a tensor subclass holds: data first; none of a plain tensor."""
     if not hasattr(tensor, "__tensor_flatten__"):
         return []
     names, _ = tensor.__tensor_flatten__()
     return [getattr(tensor, name) for name in names]
 
 
+@relies_on("optimum.quanto.WeightQBytesTensor.create", to="load quantized weights")
 def row_weight(module: QModuleMixin, parts: Parts, *, shape: tuple[int, ...]) -> torch.Tensor:
     """Return the weight of a module whose rows have one scale each, from its parts."""
+    import torch
+    from optimum.quanto import WeightQBytesTensor
+
     scale = parts["_scale"]
     weight: torch.Tensor = WeightQBytesTensor.create(
         module.weight_qtype,
@@ -60,6 +60,7 @@ def row_weight(module: QModuleMixin, parts: Parts, *, shape: tuple[int, ...]) ->
     return weight
 
 
+@relies_on(_PACKED, "optimum.quanto.WeightQBitsTensor.create", to="load quantized weights")
 def grouped_weight(
     module: QModuleMixin,
     parts: Parts,
@@ -73,6 +74,10 @@ def grouped_weight(
     `grouped` is the shape of the unpacked data. Quanto selects a layout for the weight's device
     and dtype, unless it is to be `plain`.
     """
+    import torch
+    from optimum.quanto import WeightQBitsTensor
+    from optimum.quanto.tensor.packed import PackedTensor
+
     make = WeightQBitsTensor if plain else WeightQBitsTensor.create
     packed = PackedTensor(
         parts["_data._data"], module.weight_qtype.bits, torch.Size(grouped), _strides(grouped)
@@ -94,6 +99,8 @@ def quantize_grouped(
     weight: torch.Tensor, kind: qtype, optimizer: Any, group_size: int | None
 ) -> dict[str, torch.Tensor]:
     """Quantize a whole weight by Quanto's own functions, and return its parts."""
+    from optimum.quanto import quantize_weight
+
     scale, shift = optimizer(weight, qtype=kind, axis=0, group_size=group_size)
     found = quantize_weight(
         weight,
@@ -104,15 +111,24 @@ def quantize_grouped(
         group_size=group_size,
         optimized=False,
     )
-    return {"_data._data": found._data._data, "_scale": found._scale, "_shift": found._shift}
+    return weight_parts(found)
 
 
+@relies_on(
+    "optimum.quanto.library.extensions.get_extension",
+    "optimum.quanto.library.extensions.extension.Extension._lib",
+    to="unpack weights without a compiler",
+)
 def use_library(library: Any) -> None:
     """Give Quanto's C++ extension a library, unless one is loaded already."""
+    from optimum.quanto.library.extensions import get_extension
+
     extension = get_extension("quanto_cpp")
     if extension._lib is None:
         extension._lib = library
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    import torch
+
     return torch.empty(shape, device="meta").stride()

@@ -1,13 +1,55 @@
-"""torch: what its modules keep."""
+"""Private names of torch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from quantcli.upstream.names import relies_on
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+
+_HOOKS = "torch.nn.modules.module"
 
 
-def declares_parameters(module: nn.Module) -> bool:
+@relies_on("torch._subclasses.fake_tensor.FakeTensorMode", to="read headers of PyTorch files")
+def fake_tensors() -> AbstractContextManager[Any]:
+    """Return a context in which `torch.load` makes tensors without data. It covers all threads."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode()
+
+
+@relies_on("torch.UntypedStorage._checkpoint_offset", to="read headers of PyTorch files")
+def checkpoint_offset(tensor: torch.Tensor) -> int:
+    """Return the byte offset, in its file, of the storage of a tensor that was loaded as fake.
+
+    The attribute is described in torch's notes on serialization.
+    """
+    return tensor.untyped_storage()._checkpoint_offset or 0
+
+
+@relies_on(
+    f"{_HOOKS}.register_module_parameter_registration_hook",
+    f"{_HOOKS}.register_module_module_registration_hook",
+    to="limit the size of a model",
+)
+def on_registration(parameter: Callable[[], None], module: Callable[[], None]) -> list[Any]:
+    """Call a function for each parameter, and one for each module, that any module registers.
+
+    Returns the handles whose `remove` ends that.
+    """
+    from torch.nn.modules import module as hooks
+
+    return [
+        hooks.register_module_parameter_registration_hook(lambda *_: parameter()),
+        hooks.register_module_module_registration_hook(lambda *_: module()),
+    ]
+
+
+@relies_on("torch.nn.Module._parameters", to="list the modules of a model")
+def declares_parameters(module: torch.nn.Module) -> bool:
     """Return whether a module itself has parameters, also where all of them are None."""
     return bool(module._parameters)

@@ -21,8 +21,9 @@ def draw(columns, rows, *, width):
     for row in rows:
         table.add_row(*map(escape, row))
     console = Console(file=io.StringIO(), width=width)
-    console.width = found = fit(table, console, width)
-    console.print(table)
+    fitted, found = fit(table, console, width)
+    console.width = found
+    console.print(fitted)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert max(map(len, lines)) <= found
     return lines, found

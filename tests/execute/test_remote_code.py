@@ -97,7 +97,7 @@ def test_trusted_code_is(quux, tmp_path):
     [
         pytest.param("modeling", "raise ValueError('boom')", "boom", id="raises"),
         pytest.param("modeling", "def (", "invalid syntax", id="syntax"),
-        pytest.param("modeling", "raise SystemExit(3)", "SystemExit 3", id="exits"),
+        pytest.param("modeling", "raise SystemExit(3)", "SystemExit: 3", id="exits"),
         pytest.param("modeling", "import nowhere_to_be_found", "nowhere_to_be_found", id="package"),
         pytest.param("modeling", "class Other: ...", "no attribute 'QuuxModel'", id="no class"),
         pytest.param("modeling", None, "modeling_quux.py", id="no file"),

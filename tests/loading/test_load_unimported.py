@@ -176,8 +176,8 @@ def test_torch_is_imported_whatever_happens(installed):
 SHORT = """
 import sys
 from types import ModuleType
-from quantcli.loading.registration import _teach
-_teach(ModuleType("transformers.quantizers.auto"))
+from quantcli.loading.registration import _wrap
+_wrap(ModuleType("transformers.quantizers.auto"))
 """
 
 

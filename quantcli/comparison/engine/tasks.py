@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.synthetic import SCENES, SOUNDS, forward_names
 from quantcli.errors import ModelError
+from quantcli.upstream.transformers import classes_with_head, classes_without_head
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "text-embedding": ("text",),
@@ -30,19 +30,19 @@ NEEDS: dict[str, tuple[str, ...]] = {
 """The kinds of samples that each task takes; none where inputs are made from the config."""
 
 _HEADS = (
-    ("text-image-embedding", "MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES"),
-    ("image-text-to-text", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"),
-    ("audio-text-to-text", "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES"),
-    ("speech-ctc", "MODEL_FOR_CTC_MAPPING_NAMES"),
-    ("speech-seq2seq", "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES"),
-    ("seq2seq-lm", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"),
-    ("causal-lm", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"),
-    ("masked-lm", "MODEL_FOR_MASKED_LM_MAPPING_NAMES"),
-    ("text-classification", "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"),
-    ("token-classification", "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"),
-    ("image-classification", "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES"),
+    ("text-image-embedding", "ZERO_SHOT_IMAGE_CLASSIFICATION"),
+    ("image-text-to-text", "IMAGE_TEXT_TO_TEXT"),
+    ("audio-text-to-text", "MULTIMODAL_LM"),
+    ("speech-ctc", "CTC"),
+    ("speech-seq2seq", "SPEECH_SEQ_2_SEQ"),
+    ("seq2seq-lm", "SEQ_TO_SEQ_CAUSAL_LM"),
+    ("causal-lm", "CAUSAL_LM"),
+    ("masked-lm", "MASKED_LM"),
+    ("text-classification", "SEQUENCE_CLASSIFICATION"),
+    ("token-classification", "TOKEN_CLASSIFICATION"),
+    ("image-classification", "IMAGE_CLASSIFICATION"),
 )
-"""Tasks and transformers' own lists of the classes for them; a class in two is for the first."""
+"""Tasks and the heads of the classes for them; a class in two lists is for the first."""
 
 _TAKES = {"image-text-to-text": SCENES, "audio-text-to-text": SOUNDS}
 """The inputs of which a class has to take one: some in these lists take a text alone."""
@@ -59,14 +59,12 @@ def choose_task(side: Side) -> str:
 
     Raises `ModelError` for a class of the repository's own, of which nothing is known.
     """
-    from transformers.models.auto import modeling_auto
-
     names = forward_names(model_class(side))
-    for task, mapping in _HEADS:
-        listed = side.architecture in _names(getattr(modeling_auto, mapping))
+    for task, head in _HEADS:
+        listed = side.architecture in classes_with_head(head)
         if listed and names.intersection(_TAKES.get(task, names)):
             return task
-    if side.architecture in _names(modeling_auto.MODEL_MAPPING_NAMES):
+    if side.architecture in classes_without_head():
         return _base_task(side)
     return "outputs"
 
@@ -98,11 +96,4 @@ def model_class(side: Side) -> Any:
             f"{side.summary.model}: transformers does not know {side.architecture}",
             hint="say what to compare it as with --task",
         )
-    return found
-
-
-def _names(mapping: Mapping[str, Any]) -> set[str]:
-    found: set[str] = set()
-    for names in mapping.values():
-        found.update(names if isinstance(names, tuple | list) else [str(names)])
     return found

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from quantcli.upstream.transformers import feature_extractor_name, image_processor_name
+
 _UNSPLIT = {"do_image_splitting": False, "crop_to_patches": False, "do_pan_and_scan": False}
 """A picture is not cut up: one piece shows as much of a vision tower as ten."""
 
@@ -32,30 +34,25 @@ def image_processor(config: Mapping[str, Any], names: frozenset[str]) -> Any:
 
     `names` are those of the inputs that the model takes.
     """
-    from transformers.models.auto import image_processing_auto
-
     vision = part(config, "vision_config", "encoder")
     types = [str(config.get("model_type")), str(vision.get("model_type"))]
     types += [_BY_GRID] if "image_grid_thw" in names else []
-    known = image_processing_auto.IMAGE_PROCESSOR_MAPPING_NAMES  # type: ignore[attr-defined]
-    found = (known.get(kind) for kind in types)
-    backends = next((entry for entry in found if entry and entry.get("pil")), None)
-    if backends is None:
+    name = next(filter(None, map(image_processor_name, types)), None)
+    if name is None:
         return None
-    return _make(backends["pil"], lambda made: _image_settings(made, config, vision))
+    return _make(name, lambda made: _image_settings(made, config, vision))
 
 
 def feature_extractor(config: Mapping[str, Any]) -> Any:
     """Return the audio feature extractor of a config's model type, or None."""
-    from transformers.models.auto import feature_extraction_auto
-
-    known = feature_extraction_auto.FEATURE_EXTRACTOR_MAPPING_NAMES  # type: ignore[attr-defined]
-    name = known.get(str(config.get("model_type")))
+    name = feature_extractor_name(str(config.get("model_type")))
+    if name is None:
+        return None
     audio = part(config, "audio_config")
     settings = {name: audio.get(name) for name in ("num_mel_bins", "max_length")}
     if audio.get("enable_fusion") is False:
         settings["truncation"] = "rand_trunc"
-    return _make(name, lambda _: settings) if isinstance(name, str) else None
+    return _make(name, lambda _: settings)
 
 
 def part(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Which of a model's files are its weights, and which go along with them."""
+"""Which of a model's files are its weights, and which go with them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _EXPORTS = {"onnx", "openvino", "coreml", "tflite", "tensorrt", "gguf", "mlx", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """The files that hold a model's weights.
+class WeightFiles:
+    """The files that hold a model's weights, of one of two formats.
 
     `entry` is the single file or the shard index; `files` are in the order in which transformers
     reads them; `weight_map` is tensor -> file, None without an index.
@@ -77,13 +77,13 @@ def find_entry(
     return None
 
 
-def parse_layout(weights_format: str, entry: str, index: bytes | None) -> Layout:
-    """Return the layout of a single file (no `index`) or of the shards that an index names.
+def parse_weight_files(weights_format: str, entry: str, index: bytes | None) -> WeightFiles:
+    """Return a single file (no `index`) or the shards that an index names.
 
-    Raises `ModelError` for an index that is not sound, and for shards outside the folder.
+    Raises `ModelError` for a damaged index, and for shards outside the folder.
     """
     if index is None:
-        return Layout(weights_format=weights_format, entry=entry, files=(entry,))
+        return WeightFiles(weights_format=weights_format, entry=entry, files=(entry,))
     content = parse_object(index, where=entry, unique_keys=True)
     weight_map = content.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
@@ -93,7 +93,7 @@ def parse_layout(weights_format: str, entry: str, index: bytes | None) -> Layout
             raise ModelError(f"{entry} gives no file for tensor {name!r}")
         check_inside(file, where=entry)
     metadata = content.get("metadata")
-    return Layout(
+    return WeightFiles(
         weights_format=weights_format,
         entry=entry,
         files=tuple(sorted(set(weight_map.values()))),
@@ -103,10 +103,7 @@ def parse_layout(weights_format: str, entry: str, index: bytes | None) -> Layout
 
 
 def check_inside(file: str, *, where: str) -> None:
-    """Refuse a file name that would lead out of the model's folder.
-
-    Raises `ModelError`.
-    """
+    """Raise `ModelError` for a file name that leads out of the model's folder."""
     path = PurePosixPath(file)
     unsafe = not path.parts or path.is_absolute() or ".." in path.parts
     if unsafe or "\\" in file or ":" in file or "\0" in file:
@@ -114,7 +111,7 @@ def check_inside(file: str, *, where: str) -> None:
 
 
 def is_index(entry: str) -> bool:
-    """Tell whether a weights entry is a shard index."""
+    """Return whether a weights entry is a shard index."""
     return entry.endswith(_INDEX)
 
 
@@ -130,7 +127,7 @@ def module_folders(modules: Any) -> tuple[str, ...]:
 def side_names(
     names: Iterable[str], *, weight_files: Collection[str], folders: Collection[str]
 ) -> list[str]:
-    """Return, sorted, the files that go along with the weights into a new directory.
+    """Return, sorted, the files that go with the weights into a new directory.
 
     `folders` are those of `module_folders`: whatever they hold belongs to the model.
     """
@@ -153,7 +150,7 @@ def _is_foreign(folder: str) -> bool:
 
 
 def what_else(names: Collection[str]) -> str:
-    """Return the hint that names the weights that are needed, and those that there are."""
+    """Return a hint with the weight files that are needed, and those that exist."""
     found = sorted(name for name in names if _WEIGHTS.fullmatch(PurePosixPath(name).name))
     wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
     if not found:
