@@ -2,15 +2,18 @@
 
 from quantcli.planning.coverage import check_quantized
 from quantcli.planning.make import make_plan
+from quantcli.planning.original import OriginalSize, measure_original
 from quantcli.planning.plan import Plan, Stored, TensorPlan
 from quantcli.planning.source import Source, read_source
 
 __all__ = [
+    "OriginalSize",
     "Plan",
     "Source",
     "Stored",
     "TensorPlan",
     "check_quantized",
     "make_plan",
+    "measure_original",
     "read_source",
 ]

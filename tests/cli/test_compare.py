@@ -143,9 +143,9 @@ def test_a_long_comparison_says_so(compare, gpt, monkeypatch):
     monkeypatch.setattr("quantcli.cli.compare.LONG", 0.0)
     told = compare(*gpt).err.splitlines()
     assert re.fullmatch(
-        r"about \d+ s to go; --samples, --max-tokens and --no-generate make it shorter", told[1]
+        r"about \d+ s left; --samples, --max-tokens and --no-generate shorten it", told[1]
     )
-    assert "to go" not in compare(*gpt, "--quiet").err
+    assert " left" not in compare(*gpt, "--quiet").err
 
 
 def test_no_sample_is_continued_without_generate(compare, gpt):
@@ -313,7 +313,7 @@ def test_in_github_actions(compare, pair, tmp_path, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "not there" / "summary"))
     ran = compare(*pair)
     assert (ran.code, ran.out[-9:]) == (0, "no gates\n")
-    assert "cannot add to the summary of the step: No such file or directory" in ran.told("warning")
+    assert "cannot add to the step summary: No such file or directory" in ran.told("warning")
 
 
 # What it is fed

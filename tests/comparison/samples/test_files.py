@@ -164,7 +164,7 @@ def test_a_line_with_a_bad_file(tmp_path):
 
 
 def test_files_that_are_not_used_are_not_read(picture):
-    options = SampleOptions(image=(str(picture), "gone.png"), samples=1)
+    options = SampleOptions(image=(str(picture), "gone.png"), limit=1)
     assert len(gather(options, needs=["image"], limits={"image": 24}).images) == 1
 
 
