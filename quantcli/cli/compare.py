@@ -81,7 +81,7 @@ def compare(
     Both models run on the same samples, one after the other. Without samples of your own, built-in
     ones are used. With a recipe that names the model, QUANTIZED alone is enough.
     """
-    given = locals()  # by parameter, so that each is only named above
+    given = locals()
     request = _request(given)
     files = _files(given)
     report = _compare(request, quiet=quiet)
@@ -94,7 +94,7 @@ def compare(
 
 
 def _request(given: Mapping[str, Any]) -> CompareRequest:
-    """Return the request that the options make."""
+    """Return the request for the options, by parameter name. Raises `UsageError`."""
     from quantcli import api
     from quantcli.recipe import Compare
     from quantcli.recipe.tables import GateOptions

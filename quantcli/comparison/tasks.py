@@ -21,18 +21,18 @@ AUDIO_INPUTS = ("input_features", "input_values")
 
 _LIMITS = {"text": 100, "image": 24, "audio": 8}
 _SLOW_LIMITS = _LIMITS | {"text": 32}
-"""Where the models generate a text for every sample."""
+"""For models that generate a text for every sample."""
 _PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
-"""Where every text comes with an image or a recording."""
+"""For texts that each come with an image or a recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a model can be compared as, and all that a comparison needs to know about it."""
+    """A task of models, and how they are compared by it."""
 
     name: str
     metrics: tuple[Metric, ...]
-    """What only this task measures; see `measured`."""
+    """Its own metrics; `measured` also has those of every comparison."""
     family: str
     """The class that feeds and observes the models: module of `families`, colon, class."""
     family_args: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Task:
     limits: Mapping[str, int] = field(default_factory=_LIMITS.copy)
     """Number of built-in samples per kind, unless asked otherwise."""
     synthetic: int = 32
-    """Number of random inputs where a model has no tokenizer or processor."""
+    """Number of random inputs, if a model has no tokenizer or processor."""
     outputs: tuple[str, ...] = ()
     """The outputs that are compared, if they are known before a model runs."""
     classes: str = ""

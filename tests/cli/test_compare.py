@@ -14,7 +14,13 @@ from xml.etree import ElementTree as ET
 import pytest
 import torch
 import trained
+import typer
 from safetensors.torch import load_file, save_file
+
+from quantcli.cli import app
+from quantcli.comparison.reports import FORMATS
+from quantcli.recipe import Compare
+from quantcli.recipe.tables import GateOptions
 
 CONTRACT = {"original", "quantized", "task", "samples", "metrics", "gates", "passed"}
 GATE = {"metric", "limit", "value", "passed"}
@@ -269,6 +275,14 @@ def test_a_gate_on_what_was_not_measured_fails(compare, tiny_model, tmp_path):
 
 
 # What it writes
+
+
+def test_every_key_and_every_format_is_an_option():
+    options = {
+        parameter.name for parameter in typer.main.get_command(app).commands["compare"].params
+    }
+    assert options >= {*FORMATS, *GateOptions.model_fields}
+    assert {*Compare.model_fields} - options == {"generate"}  # it is --no-generate
 
 
 @pytest.mark.parametrize("gates", [[], NEVER], ids=["passed", "failed"])

@@ -76,11 +76,11 @@ def test_gates_of_a_task_that_cannot_be_run(model, monkeypatch):
     with pytest.raises(quantcli.UsageError, match="kl_mean is not measured for the task outputs"):
         quantcli.compare(folder, folder, samples=FEW, gates={"max_kl": 1.0})
     monkeypatch.setattr(tasks, "_embeds", lambda _: True)
-    with pytest.raises(quantcli.ModelError, match="SamModel gives no embedding output"):
+    with pytest.raises(quantcli.ModelError, match="SamModel returns no embedding"):
         quantcli.compare(folder, folder, samples=FEW, gates={"gate": ["spearman_image >= 0.5"]})
     found = quantcli.compare(folder, folder, samples=FEW).comparison
     assert found.task == "outputs"
-    assert found.notices[0] == "SamModel gives no embedding output; comparing its outputs instead"
+    assert found.notices[0] == "SamModel returns no embedding; comparing its outputs instead"
 
 
 def test_a_quantized_model_that_cannot_be_run_is_an_error(tiny_model, monkeypatch):
@@ -123,6 +123,6 @@ def test_the_first_error_is_told_where_no_way_works(tiny_model, monkeypatch):
     monkeypatch.setattr(whole, "call", refuse)
     folder = tiny_model("bert")
     monkeypatch.setattr("quantcli.comparison.families.embeddings.call", lambda *_: object())
-    with pytest.raises(quantcli.ModelError, match="BertModel gives no embedding output") as caught:
+    with pytest.raises(quantcli.ModelError, match="BertModel returns no embedding") as caught:
         quantcli.compare(folder, folder, samples=FEW)
     assert caught.value.hint is None

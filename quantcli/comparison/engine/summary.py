@@ -15,7 +15,7 @@ from quantcli.comparison.results import Comparison, Measurement, group_names
 from quantcli.text import some
 
 PERCENTILE = 0.95
-"""The quantile of slow forward passes that is measured."""
+"""The quantile for `latency_*_p95`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class Embedding:
         hidden = getattr(output, "last_hidden_state", None)
         if hidden is None:
             raise UnsuitedError(
-                f"{type(model).__name__} gives no embedding output",
+                f"{type(model).__name__} returns no embedding",
                 hint="try --task outputs",
             )
         if feed.output == "image":

@@ -109,7 +109,7 @@ def logits_of(model: Any, output: Any) -> torch.Tensor:
     logits = getattr(output, "logits", None)
     if not isinstance(logits, torch.Tensor):
         raise UnsuitedError(
-            f"{type(model).__name__} gives no logits",
+            f"{type(model).__name__} returns no logits",
             hint="try --task outputs",
         )
     return logits.cpu()

@@ -50,7 +50,7 @@ class AllOutputs:
             output = call(model, inputs)
         found = dict(_tensors("", output))
         if not found:
-            raise UnsuitedError(f"{type(model).__name__} gives no floating-point outputs")
+            raise UnsuitedError(f"{type(model).__name__} returns no floating-point outputs")
         return found
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:

@@ -236,6 +236,6 @@ def catalogue_name(name: str) -> str:
 
 
 def _entry(name: str, metrics: tuple[Metric, ...]) -> Metric | None:
-    # `cosine_text_min` matches `cosine_*` too: the longest pattern says the most
+    # `cosine_text_min` also matches `cosine_*`: the longest pattern is the right one
     found = [metric for metric in metrics if fnmatchcase(name, metric.name)]
     return max(found, key=lambda metric: len(metric.name), default=None)

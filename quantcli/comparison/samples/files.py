@@ -114,7 +114,7 @@ def _check_sound(wave: Any, path: str) -> None:
     import numpy as np
 
     if not len(wave) or not np.isfinite(wave).all():
-        raise UsageError(f"{path}: the recording is empty or holds values that are not finite")
+        raise UsageError(f"{path}: the recording is empty or contains NaN or infinite values")
 
 
 def _reason(error: Exception, path: str) -> str:

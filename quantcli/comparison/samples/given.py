@@ -41,7 +41,7 @@ class GivenSample:
 def from_options(options: SampleOptions) -> list[GivenSample]:
     """Return the samples of --text, --image and --audio. Raises `UsageError` for a bad text."""
     texts = [
-        GivenSample(kind="text", name=where, where=where, content=_check_text(text, where))
+        GivenSample(kind="text", name=where, where=where, content=_check_text(text))
         for number, text in enumerate(options.text, start=1)
         for where in [f"--text {number}"]
     ]
@@ -58,11 +58,9 @@ def is_unicode(text: str) -> bool:
     return _printable(text) == text
 
 
-def _check_text(text: str, where: str) -> str:
+def _check_text(text: str) -> str:
     if not text.strip():
         raise UsageError("--text: the text is empty")
-    if not is_unicode(text):
-        raise UsageError(f"{where}: the text is not UTF-8")
     return text
 
 

@@ -24,7 +24,7 @@ def read_data(path: str) -> list[GivenSample]:
             where = f"{path} line {number}"
             found += _samples(_parse(line, where), where, Path(path).parent)
     if not found:
-        raise UsageError(f"{path} holds no samples", hint='a line is like {"text": "Hello"}')
+        raise UsageError(f"{path} contains no samples", hint='a line is like {"text": "Hello"}')
     return found
 
 
@@ -61,9 +61,9 @@ def _check_fields(entry: dict[str, object], where: str) -> None:
         if name not in FIELDS:
             raise UsageError(f"{where}: unknown field: {name}", hint=did_you_mean(name, FIELDS))
         if not isinstance(value, str) or not value.strip():
-            raise UsageError(f"{where}: {name} must be text that is not empty")
+            raise UsageError(f"{where}: {name} must be a text that is not empty")
         if not is_unicode(value):
-            raise UsageError(f"{where}: {name} holds half a surrogate pair")
+            raise UsageError(f"{where}: {name} contains half a surrogate pair")
     if not entry.keys() - {"target"}:
         raise UsageError(f"{where}: no text, image or audio")
 
