@@ -19,12 +19,10 @@ def test_a_plan_counts_the_same(kind, tiny_model):
     assert list(size.dtypes.items()) == list(plan.original_dtypes.items())
 
 
-@pytest.mark.parametrize("kind", ["bert", "clip", "gpt2"])
-def test_it_is_what_transformers_loads(kind, tiny_model):
+@pytest.mark.parametrize("kind", ["bert", "clip"])
+def test_parameters_are_those_of_transformers(kind, tiny_model):
     from transformers import AutoModel
 
     folder = tiny_model(kind)
     size = measure_original(read_source(open_checkpoint(str(folder)), here=True))
-    if kind != "gpt2":
-        assert size.parameters == AutoModel.from_pretrained(folder).num_parameters()
-    assert size.nbytes >= 4 * size.parameters
+    assert size.parameters == AutoModel.from_pretrained(folder).num_parameters()
