@@ -8,8 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from quantcli.comparison.gates.conditions import NAMED
-from quantcli.comparison.metrics import TASKS
+from quantcli.comparison.gates import NAMED
+from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError
 from quantcli.recipe import Choice, Compare, Gates, Recipe, Rule, load_recipe, shipped
 

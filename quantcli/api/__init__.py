@@ -1,11 +1,6 @@
 """The Python API behind `import quantcli` and behind the command line."""
 
-from quantcli.api.comparing import (
-    CompareRequest,
-    compare,
-    compare_request,
-    make_compare_request,
-)
+from quantcli.api.comparing import compare, compare_request, make_compare_request
 from quantcli.api.freezing import (
     Frozen,
     default_output,
@@ -21,6 +16,7 @@ from quantcli.api.request import (
     plan_request,
 )
 from quantcli.api.sizing import Footprint, Prediction, size
+from quantcli.comparison.request import CompareRequest
 from quantcli.process import peak_rss_bytes
 
 __all__ = [

@@ -1,117 +1,73 @@
-"""Compare a model with its quantized version, and judge what was found."""
+"""Compare a model with its quantized version, and judge the result."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.api.freezing import default_output
 from quantcli.api.request import make_request
 from quantcli.comparison.gates import (
-    Baseline,
+    NAMED,
     Gate,
-    Regression,
-    check_gates,
-    check_regressions,
+    Requirements,
+    check_requirements,
     gates_of,
     judge,
     load_baseline,
-    named_gate,
-    parse_gate,
     parse_regression,
 )
-from quantcli.comparison.gates.conditions import NAMED
 from quantcli.comparison.reports import Report
+from quantcli.comparison.request import MAX_TOKENS, CompareRequest
 from quantcli.comparison.samples import SampleOptions
 from quantcli.errors import ModelError, UsageError
-from quantcli.paths import expand, model_name
-from quantcli.recipe import Recipe, load_recipe
-from quantcli.recipe.tables import Compare, GateOptions
+from quantcli.paths import model_name
+from quantcli.recipe import Compare, Gates, Recipe, load_recipe
+from quantcli.recipe.tables import GateOptions
 
 if TYPE_CHECKING:
     from quantcli.comparison.engine.prepare import Prepared
     from quantcli.execute import Progress
 
-MAX_TOKENS = 32
-"""Tokens that a model writes after each prompt, unless asked otherwise."""
-
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareRequest:
-    """Which two models are compared, on what, and what the result is held to.
-
-    `revision` is the original's.
-    """
-
-    original: str
-    quantized: str
-    task: str | None
-    samples: SampleOptions
-    max_tokens: int
-    generate: bool
-    gates: tuple[Gate, ...]
-    strict: bool
-    report_only: bool
-    baseline: Baseline | None
-    regressions: tuple[Regression, ...]
-    device: str
-    trust_remote_code: bool
-    revision: str | None = None
-    show_downloads: bool = False
-
-
-def make_compare_request(
+def make_compare_request(  # noqa: PLR0913 - each is an option of the command line
     original: str | os.PathLike[str] | None,
     quantized: str | os.PathLike[str] | None,
     *,
     recipe: str | os.PathLike[str] | Recipe | None = None,
-    samples: Mapping[str, Any] | None = None,
-    gates: Mapping[str, Any] | None = None,
+    samples: Compare | None = None,
+    gates: GateOptions | None = None,
     device: str = "cpu",
+    revision: str | None = None,
     trust_remote_code: bool = False,
+    show_downloads: bool = False,
 ) -> CompareRequest:
     """Put two models and options on top of a recipe.
 
-    `samples` and `gates` are keys of the recipe's tables `[compare]` and `[gates]`; None leaves
-    what the recipe says, and samples of the user's own replace all of the recipe's. `gates` may
-    also hold `report_only`, `baseline` (a file) and `max_regression` (texts such as
-    "kl_mean=5%"). Raises `UsageError`.
+    What `samples` and `gates` set replaces what the recipe says; samples of the user's own replace
+    all samples of the recipe. `revision` is that of the original. Raises `UsageError`, and
+    `ModelError` if the recipe's model was not quantized yet.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     first, second = _name_models(base, original, quantized)
-    given = {key: value for key, value in (samples or {}).items() if value is not None}
-    compare = _on_top(base.compare.model_dump(), given)
-    limits = base.gates.model_dump()
-    asked = {key: value for key, value in (gates or {}).items() if value is not None}
-    baseline = asked.get("baseline")
+    compared = base.compare.override(samples or Compare())
     return CompareRequest(
         original=first,
         quantized=second,
-        task=compare["task"],
-        samples=SampleOptions(
-            text=tuple(compare["text"]),
-            image=tuple(map(expand, compare["image"])),
-            audio=tuple(map(expand, compare["audio"])),
-            data=compare["data"] and expand(compare["data"]),
-            samples=compare["samples"],
-            seed=compare["seed"] or 0,
-        ),
-        max_tokens=compare["max_tokens"] or MAX_TOKENS,
-        generate=compare["generate"],
-        gates=_gates(limits, asked),
-        strict=bool(asked.get("strict") or limits["strict"]),
-        report_only=bool(asked.get("report_only")),
-        baseline=load_baseline(expand(baseline)) if baseline is not None else None,
-        regressions=tuple(map(parse_regression, asked.get("max_regression") or ())),
+        task=compared.task,
+        samples=_sample_options(compared),
+        max_tokens=compared.max_tokens or MAX_TOKENS,
+        generate=compared.generate,
+        requirements=_requirements(base.gates, gates or GateOptions()),
         device=_device(device),
+        revision=revision,
         trust_remote_code=trust_remote_code,
+        show_downloads=show_downloads,
     )
 
 
@@ -130,8 +86,8 @@ def compare(
     `[compare]` table (`task`, `text`, `image`, `audio`, `data`, `samples`, `max_tokens`,
     `generate`, `seed`), `gates` those of `[gates]`, `report_only`, `baseline` (a file) and
     `max_regression` (a list such as `["kl_mean=5%"]`); both are checked as in a recipe. `options`
-    are the others of `make_compare_request`. A gate that fails raises nothing: see
-    `report.passed`. Raises `UsageError`, `ModelError`, `MachineError`.
+    are the others of `make_compare_request`. A failed gate raises nothing: see `report.passed`.
+    Raises `UsageError`, `ModelError`, `MachineError`.
     """
     request = make_compare_request(
         original,
@@ -151,60 +107,56 @@ def compare_request(
     on_start: Callable[[Prepared], None] | None = None,
     on_estimate: Callable[[float], None] | None = None,
 ) -> Report:
-    """Compare as asked.
+    """Compare as requested.
 
-    `on_start` is called when all is prepared and the first model is next, `on_estimate` after the
-    first sample, with about how many seconds are left. Gates that cannot be met are refused before
-    any model is loaded.
+    Calls `on_start` before it loads the first model, and `on_estimate` after the first sample with
+    about how many seconds are left. Raises `UsageError` for gates that cannot be met before any
+    model is loaded.
     """
     if request.task is not None:
-        _check_gates(request, request.task, coverage_known=True)
+        check_requirements(request.requirements, request.task, coverage_known=True)
     from quantcli.comparison.engine.attempts import attempt
     from quantcli.comparison.engine.devices import check_device
-    from quantcli.comparison.engine.prepare import Question, prepare
+    from quantcli.comparison.engine.prepare import prepare
     from quantcli.execute.run import NoProgress
 
     check_device(request.device)
-    prepared = prepare(
-        Question(
-            original=request.original,
-            quantized=request.quantized,
-            task=request.task,
-            samples=request.samples,
-            revision=request.revision,
-            max_tokens=request.max_tokens,
-            generate=request.generate,
-            device=request.device,
-            trust_remote_code=request.trust_remote_code,
-            show_downloads=request.show_downloads,
-        )
-    )
-    _check_prepared(request, prepared)
+    prepared = prepare(request)
+    prepared.check()
     if on_start is not None:
         on_start(prepared)
-    check = partial(_check_prepared, request)
-    comparison = attempt(prepared, progress or NoProgress(), check, on_estimate)
-    judgement = judge(
-        comparison,
-        request.gates,
-        strict=request.strict,
-        report_only=request.report_only,
-        baseline=request.baseline,
-        regressions=request.regressions,
+    comparison = attempt(prepared, progress or NoProgress(), on_estimate)
+    requirements = request.requirements
+    return Report(comparison, judge(comparison, requirements), requirements.baseline)
+
+
+def _sample_options(table: Compare) -> SampleOptions:
+    return SampleOptions(
+        text=table.text,
+        image=table.image,
+        audio=table.audio,
+        data=table.data,
+        limit=table.samples,
+        seed=table.seed or 0,
     )
-    return Report(comparison=comparison, judgement=judgement, baseline=request.baseline)
 
 
-def _check_prepared(request: CompareRequest, prepared: Prepared) -> None:
-    known = prepared.quantized.coverage is not None
-    _check_gates(request, prepared.task, coverage_known=known)
-    if request.baseline is not None:
-        request.baseline.check(prepared.original.summary, prepared.task, prepared.sample_hash)
+def _requirements(recipe: Gates, options: GateOptions) -> Requirements:
+    return Requirements(
+        gates=_gates(recipe, options),
+        regressions=tuple(map(parse_regression, options.max_regression)),
+        baseline=load_baseline(options.baseline) if options.baseline is not None else None,
+        strict=options.strict or recipe.strict,
+        report_only=options.report_only,
+    )
 
 
-def _check_gates(request: CompareRequest, task: str, *, coverage_known: bool) -> None:
-    check_gates(request.gates, task, coverage_known=coverage_known)
-    check_regressions(request.regressions, request.baseline, task)
+def _gates(recipe: Gates, options: GateOptions) -> tuple[Gate, ...]:
+    """Return the recipe's gates and those of the options; a named one replaces the recipe's."""
+    given = options.given
+    replaced = [name for name in NAMED if given.get(name) is not None]
+    kept = {key: value for key, value in recipe.given.items() if key not in replaced}
+    return (*gates_of(kept, "recipe"), *gates_of(given))
 
 
 def _device(name: str) -> str:
@@ -213,32 +165,15 @@ def _device(name: str) -> str:
     return name
 
 
-def _gates(recipe: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Gate, ...]:
-    """Return the recipe's gates and those asked for; a named one asked for replaces its own."""
-    named = {name: asked[name] for name in NAMED if asked.get(name) is not None}
-    kept = {name: value for name, value in recipe.items() if name not in named}
-    return (
-        *gates_of(kept),
-        *(named_gate(name, limit, f"--{name.replace('_', '-')}") for name, limit in named.items()),
-        *(parse_gate(text) for text in asked.get("gate") or ()),
-    )
-
-
-def _on_top(recipe: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    own = ("text", "image", "audio", "data")
-    if any(given.get(key) for key in own):
-        recipe = recipe | {"text": (), "image": (), "audio": (), "data": None}
-    return recipe | {key: value for key, value in given.items() if value or key not in own}
-
-
 def _name_models(
     recipe: Recipe,
     original: str | os.PathLike[str] | None,
     quantized: str | os.PathLike[str] | None,
 ) -> tuple[str, str]:
-    """Return the names of both models; the recipe knows the original's.
+    """Return the names of both models.
 
-    Then one name is that of the quantized model, and without one it is where `quantize` writes.
+    If the recipe names the original, one name is the quantized model's; without any, the quantized
+    model is the directory that `quantize` writes.
     """
     if original is not None and quantized is not None:
         return model_name(original), model_name(quantized)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_table, say, tell, warn
+from quantcli.cli.sampling import report_file
 
 if TYPE_CHECKING:
     from quantcli.comparison.engine.prepare import Prepared
     from quantcli.comparison.reports import Report
+    from quantcli.comparison.request import CompareRequest
 
 EXAMPLES = """\b
 Examples:
@@ -27,13 +29,13 @@ Examples:
 """
 
 FAILED = 1
-"""The exit code where a gate failed."""
+"""Exit code if a gate failed."""
 
 LONG = 20.0
-"""Seconds from which on a user is told how long a comparison takes."""
+"""Print an estimate if a comparison takes longer, in seconds."""
 
 HEADLINE = 6
-"""How many metrics `--quiet` prints where there are no gates."""
+"""Maximum number of metrics that `--quiet` prints without gates."""
 
 
 def compare(
@@ -64,84 +66,26 @@ def compare(
     baseline: sampling.Baseline = None,
     max_regression: sampling.MaxRegression = None,
     save_baseline: sampling.SaveBaseline = None,
-    markdown: sampling.Markdown = None,
-    junit: sampling.Junit = None,
+    markdown: Annotated[Path | None, report_file("markdown", "Write a report in Markdown.")] = None,
+    junit: Annotated[
+        Path | None, report_file("junit", "Write JUnit XML with a test case per gate.")
+    ] = None,
     revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
     quiet: options.QuietReport = False,
 ) -> None:
-    """Measure whether a quantized model is still the same model; fail where a gate does.
+    """Measure whether a quantized model is still the same model; fail if a gate does.
 
     Both models run on the same samples, one after the other. Without samples of your own, built-in
-    ones are taken. With a recipe that names the model, QUANTIZED alone will do.
+    ones are used. With a recipe that names the model, QUANTIZED alone is enough.
     """
-    from quantcli import api
-    from quantcli.cli.progress import make_steps
-    from quantcli.comparison.reports import check_writable
-    from quantcli.upstream.versions import version_warnings
-
-    request = api.make_compare_request(
-        original,
-        quantized,
-        recipe=recipe,
-        samples={
-            "task": task,
-            "text": text,
-            "image": image,
-            "audio": audio,
-            "data": data,
-            "samples": samples,
-            "max_tokens": max_tokens,
-            "generate": False if no_generate else None,
-            "seed": seed,
-        },
-        gates={
-            "min_cosine": min_cosine,
-            "max_kl": max_kl,
-            "min_top1": min_top1,
-            "max_ppl_ratio": max_ppl_ratio,
-            "min_generation_match": min_generation_match,
-            "max_size_ratio": max_size_ratio,
-            "max_latency_ratio": max_latency_ratio,
-            "min_coverage": min_coverage,
-            "min_exercised": min_exercised,
-            "gate": gate,
-            "strict": strict,
-            "report_only": report_only,
-            "baseline": baseline,
-            "max_regression": max_regression,
-        },
-        device=device,
-        trust_remote_code=trust_remote_code,
-    )
-    downloads = sys.stderr.isatty() and not quiet
-    request = replace(request, revision=revision, show_downloads=downloads)
-    if not quiet:
-        warn(version_warnings())
-    for path in (markdown, junit, save_baseline):
-        if path is not None:
-            check_writable(path)
-
-    def on_start(prepared: Prepared) -> None:
-        _prepare_to_unwind()
-        if not quiet:
-            _say_what_runs(prepared)
-
-    try:
-        report = api.compare_request(
-            request,
-            progress=make_steps(quiet=quiet),
-            on_start=on_start,
-            on_estimate=None if quiet else _say_how_long,
-        )
-    except KeyboardInterrupt:
-        tell("error: interrupted")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        gc.unfreeze()
-    _write_files(report, markdown=markdown, junit=junit, baseline=save_baseline)
+    given = locals()
+    request = _request(given)
+    files = _files(given)
+    report = _compare(request, quiet=quiet)
+    _write_files(report, files, save_baseline)
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
         for verdict in report.judgement.failed:
@@ -149,48 +93,107 @@ def compare(
         raise typer.Exit(FAILED)
 
 
+def _request(given: Mapping[str, Any]) -> CompareRequest:
+    """Return the request for the options, by parameter name. Raises `UsageError`."""
+    from quantcli import api
+    from quantcli.recipe import Compare
+    from quantcli.recipe.tables import GateOptions
+
+    # a flag that was not given must not override the recipe
+    options = {key: None if value is False else value for key, value in given.items()}
+    samples = {key: options[key] for key in Compare.model_fields if key in options}
+    gates = {key: options[key] for key in GateOptions.model_fields}
+    if given["no_generate"]:
+        samples["generate"] = False
+    return api.make_compare_request(
+        given["original"],
+        given["quantized"],
+        recipe=given["recipe"],
+        samples=Compare.check(samples, origin=None),
+        gates=GateOptions.check(gates, origin=None),
+        device=given["device"],
+        revision=given["revision"],
+        trust_remote_code=given["trust_remote_code"],
+        show_downloads=sys.stderr.isatty() and not given["quiet"],
+    )
+
+
+def _files(given: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the report files to write, by format. Raises `MachineError` if one cannot be."""
+    from quantcli.comparison.reports import FORMATS, check_writable
+
+    files = {name: given[name] for name in FORMATS if given[name] is not None}
+    for path in (*files.values(), given["save_baseline"]):
+        if path is not None:
+            check_writable(path)
+    return files
+
+
+def _compare(request: CompareRequest, *, quiet: bool) -> Report:
+    from quantcli import api
+    from quantcli.cli.progress import make_steps
+    from quantcli.upstream.versions import version_warnings
+
+    if not quiet:
+        warn(version_warnings())
+
+    def on_start(prepared: Prepared) -> None:
+        _prepare_to_unwind()
+        if not quiet:
+            _print_plan(prepared)
+
+    try:
+        return api.compare_request(
+            request,
+            progress=make_steps(quiet=quiet),
+            on_start=on_start,
+            on_estimate=None if quiet else _print_estimate,
+        )
+    except KeyboardInterrupt:
+        tell("error: interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        gc.unfreeze()
+
+
 def _prepare_to_unwind() -> None:
-    """Let Ctrl-C remove the outputs that are kept on disk, and memory be looked after again."""
-    gc.freeze()  # what was imported is no garbage, and to look through it takes a quarter second
+    """Let Ctrl-C delete temporary files, and turn garbage collection on."""
+    gc.freeze()  # imported modules are no garbage, and scanning them takes a quarter of a second
     gc.enable()
     unwind_on_interrupt()
 
 
-def _say_what_runs(prepared: Prepared) -> None:
-    """Say what both models are going to do, where they generate text: that takes a while."""
-    continued = sum(feed.generate for feed in prepared.feeds)
-    if continued:
+def _print_plan(prepared: Prepared) -> None:
+    """Print what will run if the models generate text, which takes a while."""
+    generating = sum(feed.generate for feed in prepared.feeds)
+    if generating:
         count = len(prepared.feeds)
         tell(
             f"comparing as {prepared.task}: {count} sample{'s' if count > 1 else ''} through both "
-            f"models, {continued} continued for up to {prepared.question.max_tokens} tokens"
+            f"models, {generating} continued for up to {prepared.request.max_tokens} tokens"
         )
 
 
-def _say_how_long(seconds: float) -> None:
+def _print_estimate(seconds: float) -> None:
     if seconds >= LONG:
         about = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-        tell(f"about {about} to go; --samples, --max-tokens and --no-generate make it shorter")
+        tell(f"about {about} left; --samples, --max-tokens and --no-generate shorten it")
 
 
-def _write_files(
-    report: Report, *, markdown: Path | None, junit: Path | None, baseline: Path | None
-) -> None:
-    from quantcli.comparison import reports
+def _write_files(report: Report, files: Mapping[str, Path], baseline: Path | None) -> None:
     from quantcli.comparison.gates import save_baseline
+    from quantcli.comparison.reports import FORMATS, write_report
 
-    if markdown is not None:
-        reports.write_report(markdown, reports.markdown(report))
-    if junit is not None:
-        reports.write_report(junit, reports.junit(report))
+    for name, path in files.items():
+        write_report(path, FORMATS[name](report))
     if baseline is not None:
         save_baseline(baseline, report.comparison)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        _tell_github(report)
+        _annotate(report)
 
 
-def _tell_github(report: Report) -> None:
-    """Annotate the run, and add to the summary of the step."""
+def _annotate(report: Report) -> None:
+    """Annotate the run of GitHub Actions, and add the report to the step summary."""
     from quantcli.comparison import reports
 
     for line in reports.annotate(report):
@@ -200,8 +203,8 @@ def _tell_github(report: Report) -> None:
         try:
             with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(reports.markdown(report) + "\n")
-        except OSError as error:  # the result is worth more than its second copy
-            warn([f"cannot add to the summary of the step: {error.strerror}"])
+        except OSError as error:  # the result matters more than its copy in the summary
+            warn([f"cannot add to the step summary: {error.strerror}"])
 
 
 def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
@@ -222,7 +225,7 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
 
 
 def _one_line(report: Report) -> str:
-    """Return the verdict, or without gates the metrics that compare both models."""
+    """Return the verdict, or the first metrics of the task without gates."""
     if report.judgement.verdicts:
         return report.judgement.summary
     from quantcli.comparison.metrics import ALWAYS

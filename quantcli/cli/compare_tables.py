@@ -1,4 +1,4 @@
-"""Tables of a comparison: gates, metrics, both sides, and what both wrote."""
+"""The tables that `compare` prints: metrics, both models, generated texts, gates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from quantcli.comparison.reports import Report
 
 TEXTS = 5
-"""How many generated texts are shown; the Markdown report and JSON hold more."""
+"""Maximum number of generated texts; the Markdown report and JSON have more."""
 
 WIDTH = 48
-"""Characters of a generated text that are shown."""
+"""Maximum number of characters of a generated text."""
 
 
 def tables(report: Report) -> Iterator[Table]:
-    """Yield the tables of a report, those without rows left out; the last one says the most."""
+    """Yield the tables of a report that have rows, the most important one last."""
     comparison = report.comparison
     samples = f"{comparison.samples} sample{'s' if comparison.samples != 1 else ''}"
     synthetic = ", synthetic" if comparison.synthetic else ""
@@ -69,14 +69,14 @@ def _optional(
 def _table(
     title: str, columns: Sequence[str], cells: Iterable[Sequence[str]], *, left: int
 ) -> Table:
-    """Return a table, the first columns flush left. Texts may be folded; names and numbers not."""
+    """Return a table with the first columns aligned left. Only long texts may wrap."""
     found = list(cells)
     table = Table(box=box.SIMPLE_HEAD, title=title)
     for index, name in enumerate(columns):
         if index < left and left > 1:
             table.add_column(name, overflow="fold")
             continue
-        # rich takes the longest word for the least width, also where nothing is to be wrapped
+        # rich's minimum width is that of the longest word, even without wrapping
         width = max(cell_len(text) for text in (name, *(row[index] for row in found)))
         justify: Literal["left", "right"] = "left" if index < left else "right"
         table.add_column(name, justify=justify, no_wrap=True, min_width=width)

@@ -1,21 +1,19 @@
-"""The options of `compare`: what the models are fed, and what the result is held to."""
+"""The options of `compare`: samples, gates and files. Their values are checked as in a recipe."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from quantcli.cli.options import home
-from quantcli.comparison.metrics import TASKS
-from quantcli.errors import UsageError, did_you_mean
+from quantcli.comparison.tasks import TASKS
 
 
-def _task(value: str | None) -> str | None:
-    if value is not None and value not in TASKS:
-        raise UsageError(f"--task: unknown task: {value}", hint=did_you_mean(value, TASKS))
-    return value
+def report_file(name: str, text: str) -> Any:
+    """Return the option for a file in a report format, with its help text."""
+    return typer.Option(f"--{name}", metavar="FILE", callback=home, help=text)
 
 
 Task = Annotated[
@@ -23,7 +21,6 @@ Task = Annotated[
     typer.Option(
         "--task",
         metavar="TASK",
-        callback=_task,
         help=f"Compare as: {', '.join(TASKS)}. [default: from the architecture]",
     ),
 ]
@@ -127,12 +124,9 @@ ReportOnly = Annotated[
     bool, typer.Option("--report-only", help="Report failed gates, but exit with 0.")
 ]
 Baseline = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--baseline",
-        metavar="FILE",
-        callback=home,
-        help="Compare with a file that --save-baseline wrote.",
+        "--baseline", metavar="FILE", help="Compare with a file that --save-baseline wrote."
     ),
 ]
 MaxRegression = Annotated[
@@ -147,16 +141,6 @@ SaveBaseline = Annotated[
     Path | None,
     typer.Option(
         "--save-baseline", metavar="FILE", callback=home, help="Save the metrics as a baseline."
-    ),
-]
-Markdown = Annotated[
-    Path | None,
-    typer.Option("--markdown", metavar="FILE", callback=home, help="Write a report in Markdown."),
-]
-Junit = Annotated[
-    Path | None,
-    typer.Option(
-        "--junit", metavar="FILE", callback=home, help="Write JUnit XML with a test case per gate."
     ),
 ]
 Device = Annotated[

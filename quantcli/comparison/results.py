@@ -1,4 +1,4 @@
-"""What a comparison found, as plain data."""
+"""The results of a comparison, as plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """The value of a metric, with its 95 % interval where it is an estimate over samples."""
+    """The value of a metric, with its 95 % interval if it is an estimate over samples."""
 
     value: float
     low: float | None = None
@@ -19,11 +19,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideSummary:
-    """One of the two models: what it is called, and what tells it from others.
+    """One of the two models: its name, and what identifies its weights.
 
-    `fingerprint` is a sha256 over the tensors' names, dtypes, shapes and a sample of their bytes,
-    so that the same weights have the same one wherever they lie. `weights` is the weight dtype of
-    a frozen directory, or None for a checkpoint.
+    `fingerprint` is a sha256 of the tensors' names, dtypes, shapes and a sample of their bytes, the
+    same for copies of the same weights. `weights` is the weight dtype of a frozen directory, None
+    for a checkpoint.
     """
 
     model: str
@@ -35,7 +35,7 @@ class SideSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """The greedy continuations of one prompt by both models, as text."""
+    """The texts that both models generate, greedily, for one prompt."""
 
     prompt: str
     original: str
@@ -43,19 +43,18 @@ class Generated:
 
     @property
     def same(self) -> bool:
-        """Tell whether both wrote the same."""
+        """Whether both texts are the same."""
         return self.original == self.quantized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What comparing two models found.
+    """The results of comparing two models.
 
-    `samples` is how many there were, `sample_hash` the sha256 of what the models were fed,
-    `synthetic` tells that these were random inputs. `nonfinite` maps an output that held NaN or
-    infinite values to the number of samples in which it did, `lost` counts the samples in which any
-    did: they have no part in the metrics. `unreached` names the quantized modules that no sample
-    reached. `versions` maps packages to versions.
+    `samples` is their number, `sample_hash` the sha256 of the inputs; `synthetic` inputs are
+    random. `nonfinite` maps an output to the number of samples with NaN or infinite values in it,
+    `lost` counts the samples with any: they do not count in the metrics. `unreached` names the
+    quantized modules that no sample reached. `versions` maps packages to versions.
     """
 
     original: SideSummary
@@ -76,5 +75,5 @@ class Comparison:
 
 
 def group_names(names: Iterable[str]) -> dict[str, int]:
-    """Count the names of modules that differ only in numbers, such as `layers.*.mlp.up_proj`."""
+    """Count the module names that differ only in numbers, such as `layers.*.mlp.up_proj`."""
     return dict(Counter(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names))

@@ -2,14 +2,17 @@
 
 from quantcli.planning.coverage import check_quantized
 from quantcli.planning.make import make_plan
+from quantcli.planning.original import OriginalSize, measure_original
 from quantcli.planning.plan import Plan, TensorPlan
 from quantcli.planning.source import Source, read_source
 
 __all__ = [
+    "OriginalSize",
     "Plan",
     "Source",
     "TensorPlan",
     "check_quantized",
     "make_plan",
+    "measure_original",
     "read_source",
 ]

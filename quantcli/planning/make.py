@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES, dtype_name, is_float
-from quantcli.errors import ModelError, UsageError
+from quantcli.errors import UsageError
 from quantcli.kinds.layout import Stored
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.coverage import coverage_notice
 from quantcli.planning.extras import Extra
+from quantcli.planning.original import count_tensors, measure_original
 from quantcli.planning.plan import Plan, TensorPlan
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
@@ -30,7 +30,7 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     if the recipe's include patterns match nothing that can be quantized, or if the requested group
     size divides no row.
     """
-    _check(source)
+    original = measure_original(source)
     modules = weight_modules(source.skeleton)
     chooser = Chooser(recipe, modules)
     tensors = [
@@ -54,42 +54,13 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         dtype=dtype_name(source.skeleton.dtype),
         weights=recipe.weights,
         recipe=recipe.to_dict(),
-        original_dtypes=_original(sharded, source),
+        original_dtypes=original.dtypes,
         tensors=sharded,
         shards=shards,
         untied=(*source.ties.untied, *(name for extra in source.extras for name in extra.untied)),
     )
     notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
     return replace(plan, notices=notices)
-
-
-def _check(source: Source) -> None:
-    """Raise if the checkpoint lacks tensors of the model, or has them in other shapes."""
-    missing, misshapen = [], []
-    for name, entry in source.skeleton.entries.items():
-        binding = source.binding(name)
-        if name in source.ties.aliases:
-            continue
-        if binding is None:
-            if entry.is_parameter and not source.skeleton.computed(name):
-                missing.append(name)
-        elif binding.shape != entry.shape:
-            misshapen.append(f"{name} is {list(binding.shape)}, not {list(entry.shape)}")
-    where = f"cannot load {source.checkpoint.model} as {source.skeleton.architecture}"
-    if missing:
-        raise ModelError(
-            f"{where}: {_count(missing)} missing ({some(missing)})",
-            hint="config.json must name the class that was saved; --class chooses another",
-        )
-    if misshapen:
-        raise ModelError(
-            f"{where}: {_count(misshapen)} of another shape ({some(misshapen)})",
-            hint="config.json and the weights are not from the same model",
-        )
-
-
-def _count(tensors: Sequence[object]) -> str:
-    return f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
 
 
 def _example(modules: Mapping[str, WeightModule]) -> str:
@@ -189,30 +160,21 @@ def _unquantized(tensor: TensorPlan, reason: str, source: Source) -> TensorPlan:
     )
 
 
-def _original(tensors: Sequence[TensorPlan], source: Source) -> dict[str, int]:
-    """Return the bytes of the tensors that the model loads from the checkpoint, by dtype."""
-    used = {name: None for tensor in tensors for name in tensor.sources}
-    sizes: Counter[str] = Counter()
-    for name in used:
-        record = source.checkpoint.tensors[name]
-        sizes[record.dtype] += record.nbytes
-    return dict(sizes.most_common())
-
-
 def _notices(plan: Plan, source: Source) -> list[str]:
     """Return what the user should know before the plan is run."""
     notices = []
     ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
         notices.append(
-            f"not part of {plan.architecture}, and left out: {_count(ignored)} ({some(ignored)})"
+            f"not part of {plan.architecture}, and left out: "
+            f"{count_tensors(ignored)} ({some(ignored)})"
         )
     extra = [tensor for tensor in plan.tensors if tensor.extra_for]
     if extra:
         classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
         notices.append(
             f"not part of {plan.architecture}, but kept for {classes}: "
-            f"{_count(extra)} ({some([tensor.name for tensor in extra])})"
+            f"{count_tensors(extra)} ({some([tensor.name for tensor in extra])})"
         )
     codes = _stored_as_codes(plan, source)
     if codes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError, did_you_mean
@@ -43,21 +43,34 @@ _TOML_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 """What TOML calls a value; the first that fits, as a bool is also an int."""
 
 
+def key_path(loc: Sequence[str | int]) -> str:
+    """Spell ("rules", 0, "match") as rules[0].match."""
+    path = ""
+    for step in loc:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".")
+
+
 def usage_error(
-    error: ValidationError, known: Mapping[str, Sequence[str]], origin: str | None
+    error: ValidationError,
+    known: Mapping[str, Sequence[str]],
+    origin: str | None,
+    spell: Callable[[Sequence[str | int]], str] = key_path,
 ) -> UsageError:
     """Return the first thing that is wrong, misspelt keys before values.
 
-    `known` names the keys of each table; "" is the recipe itself.
+    `known` names the keys of each table; "" is the recipe itself. `spell` writes the path of a key.
     """
     details = error.errors(include_url=False)
     first = min(details, key=lambda detail: detail["type"] != "extra_forbidden")
-    message, hint = _explain(first, known)
+    message, hint = _explain(first, known, spell(first["loc"]))
     return UsageError(f"{origin}: {message}" if origin else message, hint=hint)
 
 
-def _explain(detail: ErrorDetails, known: Mapping[str, Sequence[str]]) -> tuple[str, str | None]:
-    kind, key = detail["type"], _key_path(detail["loc"])
+def _explain(
+    detail: ErrorDetails, known: Mapping[str, Sequence[str]], key: str
+) -> tuple[str, str | None]:
+    kind = detail["type"]
     if kind == "extra_forbidden":
         *table, name = detail["loc"]
         return f"unknown key: {key}", did_you_mean(str(name), known[str(table[0]) if table else ""])
@@ -73,14 +86,6 @@ def _complaint(detail: ErrorDetails) -> str:
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, not {_toml_type(detail['input'])}"
     return _COMPLAINTS.get(kind, detail["msg"])
-
-
-def _key_path(loc: Sequence[str | int]) -> str:
-    """Spell ("rules", 0, "match") as rules[0].match."""
-    path = ""
-    for step in loc:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.removeprefix(".")
 
 
 def _toml_type(value: Any) -> str:

@@ -1,9 +1,9 @@
-"""The tables of a recipe that decide how a model is compared, not what becomes of it."""
+"""The tables of a recipe that say how models are compared, not how they are quantized."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -16,35 +16,41 @@ from pydantic import (
     field_validator,
 )
 
-from quantcli.comparison.gates.conditions import NAMED, named_condition, split_condition
+from quantcli.comparison.gates import NAMED, named_gate, option, parse_gate, parse_regression
 from quantcli.errors import UsageError
-from quantcli.recipe.refusals import usage_error
-from quantcli.recipe.values import Count, File, Limit, Seed, Switch, Task, Text, refusal
+from quantcli.recipe.refusals import key_path, usage_error
+from quantcli.recipe.values import Count, File, Limit, Seed, Switch, Task, Text, refusing
 
 
 class Table(BaseModel):
-    """A table of a recipe: it does not change, and takes the keys that it knows."""
+    """A table of a recipe: immutable, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def check(cls, values: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
-        """Return those of `values` that are not None, checked as in a recipe.
+    def check(cls, values: Mapping[str, Any], *, origin: str | None) -> Self:
+        """Return the table that `values` describe, without those that are None.
 
-        Raises `UsageError`, which starts with `origin`, for the first one that is wrong.
+        Raises `UsageError` for the first invalid value. The message begins with `origin`, or
+        without one names the option of the command line.
         """
         if not isinstance(values, Mapping):
             raise UsageError(f"{origin} must be a dict, not a {type(values).__name__}")
         given = {key: _as_text(value) for key, value in values.items() if value is not None}
         try:
-            found = cls.model_validate(given)
+            return cls.model_validate(given)
         except ValidationError as error:
-            raise usage_error(error, {"": list(cls.model_fields)}, origin) from None
-        return {key: getattr(found, key) for key in given}
+            spell = key_path if origin else _as_option
+            raise usage_error(error, {"": list(cls.model_fields)}, origin, spell) from None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The keys that were set, and their values."""
+        return {key: getattr(self, key) for key in self.model_fields_set}
 
 
 class Compare(Table):
-    """What a model is compared on. None leaves it to `compare`."""
+    """What the models are compared on. None leaves the choice to `compare`."""
 
     task: Task | None = None
     text: tuple[Text, ...] = ()
@@ -65,6 +71,15 @@ class Compare(Table):
         }
         return self.model_copy(update=paths)
 
+    def override(self, other: Compare) -> Self:
+        """Return this table with what `other` sets on top.
+
+        If `other` has samples of any kind, all samples of this table are dropped.
+        """
+        none: dict[str, Any] = {"text": (), "image": (), "audio": (), "data": None}
+        given = {key: value for key, value in other.given.items() if value or key not in none}
+        return self.model_copy(update=(given if given.keys().isdisjoint(none) else none | given))
+
 
 def _as_text(value: Any) -> Any:
     """Return paths as text, also those in a list."""
@@ -73,19 +88,25 @@ def _as_text(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _spelt_right(condition: str) -> str:
-    try:
-        split_condition(condition)
-    except UsageError as error:
-        raise refusal(error.message, error.hint) from None
-    return condition
+def _as_option(path: Sequence[str | int]) -> str:
+    """Return the option for the path of a key: `--gate` for ("gate", 0)."""
+    return option(str(path[0]))
 
 
-Condition = Annotated[Text, AfterValidator(_spelt_right)]
+def _gate(text: str) -> str:
+    with refusing():
+        parse_gate(text)
+    return text
+
+
+def _regression(text: str) -> str:
+    with refusing():
+        parse_regression(text)
+    return text
 
 
 class Gates(Table):
-    """What a comparison must meet: conditions with names, and any others as text."""
+    """What a comparison must meet: gates with a name, and others as text."""
 
     min_cosine: Limit | None = None
     max_kl: Limit | None = None
@@ -96,7 +117,7 @@ class Gates(Table):
     max_latency_ratio: Limit | None = None
     min_coverage: Limit | None = None
     min_exercised: Limit | None = None
-    gate: tuple[Condition, ...] = ()
+    gate: tuple[Annotated[Text, AfterValidator(_gate)], ...] = ()
     strict: Switch = False
 
     @field_validator(*NAMED)
@@ -104,10 +125,8 @@ class Gates(Table):
     def _can_be_met(cls, limit: float | None, info: ValidationInfo) -> float | None:
         assert info.field_name is not None
         if limit is not None:
-            try:
-                named_condition(info.field_name, limit)
-            except UsageError as error:
-                raise refusal(error.message, error.hint) from None
+            with refusing():
+                named_gate(info.field_name, limit, "")
         return limit
 
 
@@ -116,4 +135,4 @@ class GateOptions(Gates):
 
     report_only: Switch = False
     baseline: File | None = None
-    max_regression: tuple[Text, ...] = ()
+    max_regression: tuple[Annotated[Text, AfterValidator(_regression)], ...] = ()

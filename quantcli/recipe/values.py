@@ -1,57 +1,68 @@
-"""The values that a key of a recipe can have, and the errors for all others."""
+"""The valid values of each key of a recipe, and the errors for all others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    PlainValidator,
     StrictBool,
     StrictFloat,
     StrictInt,
     StringConstraints,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from quantcli.comparison.metrics import TASKS
+from quantcli.comparison.tasks import TASKS
 from quantcli.errors import QuantcliError, did_you_mean
 from quantcli.formats import DOWNCASTS, QUANTIZED, WEIGHTS, canonical
 from quantcli.paths import expand, model_name
 
 KEEP = "keep"
-"""What a rule, `embeddings` or `rest` says of weights that stay as they are."""
+"""The value of a rule, `embeddings` or `rest` that leaves weights as they are."""
 
 _RULED = (*QUANTIZED, KEEP)
 
 _GROUP_STEP = 8
-"""Smaller groups than this would hold more bytes of scales than they save."""
+"""Smaller groups would take more bytes of scales than they save."""
 
 
 _SEEDS = 2**32
-"""Every generator of random numbers takes a seed below this."""
+"""Every random number generator takes a seed below this."""
 
 
 def refusal(message: str, hint: str | None = None) -> PydanticCustomError:
-    """Return the error for a value that validates no further."""
+    """Return the error for an invalid value."""
     # The message goes in as a value: pydantic expands braces in the template itself.
     return PydanticCustomError("refusal", "{message}", {"message": message, "hint": hint})
 
 
-def _read_as(read: Callable[[str], str], value: str) -> str:
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raise an error of our own as the error for an invalid value."""
     try:
-        return read(value)
+        yield
     except QuantcliError as error:
         raise refusal(error.message, error.hint) from None
 
 
-def _file(value: str) -> str:
-    return _read_as(expand, value)
+def _file(value: Any) -> str:
+    """Return a path with `~` expanded. Unlike in a text, bytes that are not UTF-8 are allowed."""
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    if not value:
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
+    with refusing():
+        return expand(value)
 
 
 def _model(value: str) -> str:
-    return _read_as(model_name, value)
+    with refusing():
+        return model_name(value)
 
 
 def _one_of(value: str, known: Iterable[str], what: str) -> str:
@@ -112,7 +123,7 @@ def _seed(value: int) -> int:
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-File = Annotated[Text, AfterValidator(_file)]
+File = Annotated[str, PlainValidator(_file, json_schema_input_type=str)]
 Model = Annotated[Text, AfterValidator(_model)]
 Weights = Annotated[str, BeforeValidator(canonical), AfterValidator(_weights)]
 RuledWeights = Annotated[str, BeforeValidator(canonical), AfterValidator(_ruled_weights)]

@@ -14,7 +14,13 @@ from xml.etree import ElementTree as ET
 import pytest
 import torch
 import trained
+import typer
 from safetensors.torch import load_file, save_file
+
+from quantcli.cli import app
+from quantcli.comparison.reports import FORMATS
+from quantcli.recipe import Compare
+from quantcli.recipe.tables import GateOptions
 
 CONTRACT = {"original", "quantized", "task", "samples", "metrics", "gates", "passed"}
 GATE = {"metric", "limit", "value", "passed"}
@@ -143,9 +149,9 @@ def test_a_long_comparison_says_so(compare, gpt, monkeypatch):
     monkeypatch.setattr("quantcli.cli.compare.LONG", 0.0)
     told = compare(*gpt).err.splitlines()
     assert re.fullmatch(
-        r"about \d+ s to go; --samples, --max-tokens and --no-generate make it shorter", told[1]
+        r"about \d+ s left; --samples, --max-tokens and --no-generate shorten it", told[1]
     )
-    assert "to go" not in compare(*gpt, "--quiet").err
+    assert " left" not in compare(*gpt, "--quiet").err
 
 
 def test_no_sample_is_continued_without_generate(compare, gpt):
@@ -271,6 +277,14 @@ def test_a_gate_on_what_was_not_measured_fails(compare, tiny_model, tmp_path):
 # What it writes
 
 
+def test_every_key_and_every_format_is_an_option():
+    options = {
+        parameter.name for parameter in typer.main.get_command(app).commands["compare"].params
+    }
+    assert options >= {*FORMATS, *GateOptions.model_fields}
+    assert {*Compare.model_fields} - options == {"generate"}  # it is --no-generate
+
+
 @pytest.mark.parametrize("gates", [[], NEVER], ids=["passed", "failed"])
 def test_reports(compare, pair, tmp_path, gates):
     old = tmp_path / "report.md"
@@ -313,7 +327,7 @@ def test_in_github_actions(compare, pair, tmp_path, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "not there" / "summary"))
     ran = compare(*pair)
     assert (ran.code, ran.out[-9:]) == (0, "no gates\n")
-    assert "cannot add to the summary of the step: No such file or directory" in ran.told("warning")
+    assert "cannot add to the step summary: No such file or directory" in ran.told("warning")
 
 
 # What it is fed

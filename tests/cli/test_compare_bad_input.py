@@ -160,7 +160,7 @@ def test_a_device_that_is_not_there(bert, fails):
             "bert", ["--data", "b.jsonl"], "b.jsonl line 2: unknown field: txt", "text?", id="k"
         ),
         pytest.param(
-            "bert", ["--data", "c.jsonl"], "c.jsonl holds no samples", "a line is", id="none"
+            "bert", ["--data", "c.jsonl"], "c.jsonl contains no samples", "a line is", id="none"
         ),
         pytest.param(
             "vit", ["--data", "d.jsonl"], "d.jsonl line 1: no such file: no.png", "", id="f"

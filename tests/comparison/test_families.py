@@ -8,6 +8,8 @@ import pytest
 import tiny
 
 import quantcli
+from quantcli.comparison import tasks
+from quantcli.comparison.metrics import ALWAYS, find_metric
 
 TASKS = {
     "bert": "text-embedding",
@@ -51,6 +53,8 @@ def test_a_model_is_the_same_as_itself(kind, tiny_model):
     assert comparison.task == TASKS[kind]
     assert comparison.synthetic
     values = {name: measured.value for name, measured in comparison.metrics.items()}
+    known = (*tasks.TASKS[comparison.task].metrics, *ALWAYS)
+    assert not [name for name in values if find_metric(name, known) is None]
     expected = {name: same(name) for name in values if same(name) is not None}
     assert expected
     for name, value in expected.items():

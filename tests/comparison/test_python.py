@@ -128,7 +128,7 @@ def test_samples_and_gates_are_checked_as_in_a_recipe(arguments, message, hint):
 
 def test_paths_may_be_path_objects():
     values = {"data": Path("a.jsonl"), "image": [Path("b.png"), "c.png"], "task": None}
-    assert Compare.check(values, origin="samples") == {
+    assert Compare.check(values, origin="samples").given == {
         "data": "a.jsonl",
         "image": ("b.png", "c.png"),
     }

@@ -9,6 +9,7 @@ import quantcli
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.engine.ways import ways
 from quantcli.comparison.families.family import UnsuitedError
+from quantcli.comparison.tasks import TASKS
 
 FEW = {"samples": 2, "max_tokens": 3}
 
@@ -69,17 +70,17 @@ def test_a_way_without_the_metrics_of_the_gates_is_passed_over(model):
 
 def test_gates_of_a_task_that_cannot_be_run(model, monkeypatch):
     """The reason why is worth more than that the outputs have no such metric."""
-    from quantcli.comparison import tasks
+    from quantcli.comparison.engine import tasks
 
     folder = model("sam")
     with pytest.raises(quantcli.UsageError, match="kl_mean is not measured for the task outputs"):
         quantcli.compare(folder, folder, samples=FEW, gates={"max_kl": 1.0})
     monkeypatch.setattr(tasks, "_embeds", lambda _: True)
-    with pytest.raises(quantcli.ModelError, match="SamModel gives no embedding output"):
+    with pytest.raises(quantcli.ModelError, match="SamModel returns no embedding"):
         quantcli.compare(folder, folder, samples=FEW, gates={"gate": ["spearman_image >= 0.5"]})
     found = quantcli.compare(folder, folder, samples=FEW).comparison
     assert found.task == "outputs"
-    assert found.notices[0] == "SamModel gives no embedding output; comparing its outputs instead"
+    assert found.notices[0] == "SamModel returns no embedding; comparing its outputs instead"
 
 
 def test_a_quantized_model_that_cannot_be_run_is_an_error(tiny_model, monkeypatch):
@@ -103,18 +104,18 @@ def test_a_quantized_model_that_cannot_be_run_is_an_error(tiny_model, monkeypatc
 
 def test_the_order_of_ways():
     def order(task, **given):
-        given = {"asked": False, "given": False} | given
-        return [way.task + " alone" * way.alone for way in ways(task, **given)]
+        given = {"asked": False, "own_samples": False} | given
+        return [way.task.name + " alone" * way.alone for way in ways(TASKS[task], **given)]
 
     outputs = ["outputs", "outputs alone"]
     assert order("masked-lm") == ["masked-lm", *outputs]
     assert order("outputs", asked=True) == outputs
-    assert order("masked-lm", asked=True) == order("masked-lm", given=True) == ["masked-lm"]
+    assert order("masked-lm", asked=True) == order("masked-lm", own_samples=True) == ["masked-lm"]
     assert order("image-text-to-text")[1:3] == ["outputs", "causal-lm"]
 
 
 def test_the_first_error_is_told_where_no_way_works(tiny_model, monkeypatch):
-    from quantcli.comparison import whole
+    from quantcli.comparison.families import whole
 
     def refuse(*_):
         raise UnsuitedError("not like this either")
@@ -122,6 +123,6 @@ def test_the_first_error_is_told_where_no_way_works(tiny_model, monkeypatch):
     monkeypatch.setattr(whole, "call", refuse)
     folder = tiny_model("bert")
     monkeypatch.setattr("quantcli.comparison.families.embeddings.call", lambda *_: object())
-    with pytest.raises(quantcli.ModelError, match="BertModel gives no embedding output") as caught:
+    with pytest.raises(quantcli.ModelError, match="BertModel returns no embedding") as caught:
         quantcli.compare(folder, folder, samples=FEW)
     assert caught.value.hint is None

@@ -1,1 +1,1 @@
-"""Finds two models, prepares their inputs, runs both and sums up."""
+"""Find two models, prepare their inputs, run both, sum up."""

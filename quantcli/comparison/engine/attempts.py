@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from quantcli.comparison.engine.prepare import Prepared, fall_back
@@ -15,33 +14,29 @@ if TYPE_CHECKING:
     from quantcli.execute import Progress
 
 
-Check = Callable[[Prepared], None]
-"""Raises `UsageError` where what the user asked for does not fit what is prepared."""
-
-
 def attempt(
-    prepared: Prepared, progress: Progress, check: Check, on_estimate: Estimate | None = None
+    prepared: Prepared, progress: Progress, on_estimate: Estimate | None = None
 ) -> Comparison:
-    """Run as prepared and checked; where the original cannot be run so, in the next way.
+    """Run as prepared and checked, or in the next way if the original cannot be run like that.
 
-    Raises what is wrong with the first way, the best, where no other is left.
+    If no way works, raises the error of the first one, which is the best.
     """
     try:
         return run(prepared, progress, on_estimate)
     except UnsuitedError as error:
         first = error
-        following = _next(prepared, error, check)
+        following = _next(prepared, error)
     try:
-        return attempt(following, progress, check, on_estimate)
+        return attempt(following, progress, on_estimate)
     except UnsuitedError:
-        raise UnsuitedError(first.message) from None  # its hint is one of the ways that failed
+        raise UnsuitedError(first.message) from None  # its hint is a way that also failed
 
 
-def _next(prepared: Prepared, error: UnsuitedError, check: Check) -> Prepared:
-    """Return the next way for which the user's gates and baseline are. Raises `error`."""
+def _next(prepared: Prepared, error: UnsuitedError) -> Prepared:
+    """Return the next way that fits the gates and the baseline. Raises `error` without one."""
     found = fall_back(prepared, error)
     try:
-        check(found)
+        found.check()
     except UsageError:
-        return _next(found, error, check)
+        return _next(found, error)
     return found

@@ -1,4 +1,4 @@
-"""Where the models run."""
+"""The device that the models run on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from quantcli.text import first_line
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have. Raises `MachineError`."""
+    """Raise `MachineError` if this machine does not have a device."""
     try:
         torch.empty(1, device=name)
-    # AssertionError: this build of torch knows nothing of such devices.
+    # AssertionError: this build of torch does not support such devices.
     except (RuntimeError, AssertionError) as error:
         reason = first_line(error)
         raise MachineError(

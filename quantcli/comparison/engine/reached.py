@@ -1,4 +1,4 @@
-"""Which quantized modules the forward passes reach. A comparison says nothing about the others."""
+"""Which quantized modules the forward passes reach: the others are not compared."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _COMPUTES = {
     "mm",
     "multi_head_attention_forward",
 }
-"""Functions of torch that compute with a weight; others only look at its shape or dtype."""
+"""Functions of torch that compute with a weight; others only read its shape or dtype."""
 
 
 class Reached:
-    """Records each quantized module of a model when it first runs.
+    """Records which quantized modules of a model run.
 
-    A hook on each module sees that, and is gone after the first time. Within `watch` a weight also
-    counts if a function of torch takes it past its module, as `nn.MultiheadAttention` does.
+    A hook on each module records its first run and then removes itself. Within `watch` a weight
+    also counts if torch uses it without its module, as in `nn.MultiheadAttention`.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -54,7 +54,7 @@ class Reached:
 
     @property
     def share(self) -> float | None:
-        """The share of the quantized weights that ran, 0 to 1, or None if none is quantized."""
+        """Share of the quantized weights that ran, 0 to 1, or None if none is quantized."""
         sizes: dict[str, int] = {
             name: module.weight.numel() for name, module in self._modules.items()
         }
@@ -67,16 +67,16 @@ class Reached:
     def watch(self) -> Iterator[None]:
         """Also record weights that are used without their module. Slow: not for timed passes."""
         names = {id(module.weight): name for name, module in self._modules.items()}
-        with _Watch(names, self._note):
+        with _Watch(names, self._record):
             yield
 
     def _hook(self, name: str) -> Callable[..., None]:
-        def note(*_: object) -> None:
-            self._note(name)
+        def record(*_: object) -> None:
+            self._record(name)
 
-        return note
+        return record
 
-    def _note(self, name: str) -> None:
+    def _record(self, name: str) -> None:
         self._unreached.pop(name, None)
         handle = self._handles.pop(name, None)
         if handle is not None:
@@ -84,12 +84,12 @@ class Reached:
 
 
 class _Watch(TorchFunctionMode):
-    """Calls `note` with the name of each weight that a computing function takes."""
+    """Calls `record` with the name of each weight that a computing function takes."""
 
-    def __init__(self, names: dict[int, str], note: Callable[[str], None]) -> None:
+    def __init__(self, names: dict[int, str], record: Callable[[str], None]) -> None:
         super().__init__()
         self._names = names
-        self._note = note
+        self._record = record
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -99,5 +99,5 @@ class _Watch(TorchFunctionMode):
         if getattr(func, "__name__", "") in _COMPUTES:
             for value in (*args, *given.values()):
                 if is_quantized(value) and id(value) in self._names:
-                    self._note(self._names[id(value)])
+                    self._record(self._names[id(value)])
         return func(*args, **given)

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from quantcli.execute import Progress
 
 Estimate = Callable[[float], None]
-"""Is told about how many seconds are left, after the first sample."""
+"""Called after the first sample with about how many seconds are left."""
 
 
 def run(prepared: Prepared, progress: Progress, on_estimate: Estimate | None = None) -> Comparison:
-    """Run both models on the same samples, one after the other, and compare what they give.
+    """Run both models on the same samples, one after the other, and compare their outputs.
 
-    Raises `ModelError` where one of them cannot be run, `MachineError` where the disk is full.
+    Raises `ModelError` if one of them cannot be run, `MachineError` if the disk is full.
     """
     began = time.perf_counter()
     progress.start(2 * len(prepared.feeds))
@@ -90,12 +90,12 @@ def _run_quantized(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
 
 
 class _Loaded:
-    """A model in memory, and gone when the block is left."""
+    """A model in memory, freed on exit."""
 
     def __init__(self, side: Side, prepared: Prepared) -> None:
         self._side = side
         self._prepared = prepared
-        self._seed = prepared.question.samples.seed
+        self._seed = prepared.request.samples.seed
         self._warm: dict[int, Outputs] = {}
         self._varying: list[str] = []
         self.clock = Clock()
@@ -107,24 +107,24 @@ class _Loaded:
 
     def __enter__(self) -> Self:
         self._measured = reset_peak_rss()
-        self.model = self._side.load(self._prepared.question.device)
+        self.model = self._side.load(self._prepared.request.device)
         self.reached = Reached(self.model)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.model = self.reached = None
-        gc.collect()  # modules refer to each other, and the next model needs the room
+        gc.collect()  # modules refer to each other, and the next model needs the memory
 
     def warm_up(self, references: dict[int, Outputs]) -> None:
-        """Run a sample of each kind, untimed. What it gives is held against the timed run."""
-        quiet = Clock(on=False)
+        """Run a sample of each kind, untimed. `run` compares its outputs with the timed run's."""
+        stopped = Clock(on=False)
         for index, feed in _one_of_each(self._prepared.feeds):
             short = replace(feed, generate=False)
             with self.reached.watch():
-                self._warm[index] = self._run(index, short, references.get(index), quiet)
+                self._warm[index] = self._run(index, short, references.get(index), stopped)
 
     def run(self, index: int, feed: Feed, reference: Outputs | None) -> Outputs:
-        """Run a sample. The same one always draws the same random numbers."""
+        """Run a sample. The same sample always gets the same random numbers."""
         found = self._run(index, feed, reference, self.clock)
         for name, before in self._warm.pop(index, {}).items():
             if not _same(before, found[name]):
@@ -153,10 +153,10 @@ def _one_of_each(feeds: tuple[Feed, ...]) -> list[tuple[int, Feed]]:
 
 
 def _seconds_left(prepared: Prepared, clock: Clock, first: float) -> float:
-    """Estimate what is left from the first sample, which is also continued if any is."""
+    """Estimate from the first sample, which also generates text if any sample does."""
     forward = clock.passes[0] if clock.passes else first
-    continued = sum(feed.generate for feed in prepared.feeds)
-    each = len(prepared.feeds) * forward + continued * max(0.0, first - forward)
+    generating = sum(feed.generate for feed in prepared.feeds)
+    each = len(prepared.feeds) * forward + generating * max(0.0, first - forward)
     return 2 * each - first
 
 
@@ -176,7 +176,7 @@ def _check_shapes(prepared: Prepared, original: Outputs, quantized: Outputs) -> 
 
 
 def _nonfinite(original: Outputs, quantized: Outputs) -> list[str]:
-    """List the outputs that hold NaN, or infinite values where the original's are not."""
+    """Return the outputs with NaN, or with infinite values that the original does not have."""
     return [
         name
         for name, tensor in original.items()

@@ -1,4 +1,4 @@
-"""The same random numbers for both models, and the caller's own left as they were."""
+"""The same random numbers for both models, without changing the caller's generators."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 _LIMIT = 2**32
-"""NumPy takes seeds below this."""
+"""NumPy's seeds are below this."""
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Python, NumPy and torch for a forward pass, and restore their states after it.
+    """Seed Python, NumPy and torch for a forward pass, then restore their states.
 
-    Of the accelerators only CUDA's generators are restored (`torch.random.fork_rng`).
+    `torch.random.fork_rng` restores the generators of the CPU and of CUDA, not of other devices.
     """
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what models draw from
     seed %= _LIMIT

@@ -1,4 +1,4 @@
-"""The two models: found, checked and described before either is loaded."""
+"""The two models, found, checked and described before either is loaded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import Checkpoint, open_checkpoint
+from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
 from quantcli.frozen.manifest import is_frozen, read_manifest
@@ -29,8 +30,8 @@ SAMPLE = 64
 class Side:
     """A model that can be loaded: a checkpoint or a frozen directory.
 
-    `nbytes` is the payload of its tensors, tied ones once. `coverage` is known of a frozen
-    directory only. `model_class` is None for a frozen directory, which names its own.
+    `nbytes` is the payload of its tensors, tied ones once. `coverage` is only known for a frozen
+    directory. `model_class` is None for a frozen directory, which names its own class.
     """
 
     folder: Path
@@ -47,10 +48,19 @@ class Side:
         """The name of the model's class."""
         return self.summary.architecture
 
+    def make_kit(self) -> Kit:
+        """Return its tokenizer and processors, which are loaded when first used."""
+        return Kit(
+            self.folder,
+            self.config,
+            model=self.summary.model,
+            trust_remote_code=self.trust_remote_code,
+        )
+
     def load(self, device: str) -> PreTrainedModel:
         """Load the model in its own dtype, in eval mode.
 
-        Raises `ModelError` where transformers cannot.
+        Raises `ModelError` if transformers cannot load it.
         """
         with _no_progress_bar():
             return self._load(None if device == "cpu" else device)
@@ -83,7 +93,7 @@ def open_side(
     progress: bool = False,
     class_name: str | None = None,
 ) -> Side:
-    """Find a model by Hub name or folder, bring it here, and check it.
+    """Find a model by Hub name or folder, download it if needed, and check it.
 
     `class_name` is the class to load a checkpoint as, by default that of its config. Raises
     `ModelError` for anything that is missing, damaged or not supported.
@@ -100,9 +110,10 @@ def open_side(
 
 
 def check_pair(original: Side, quantized: Side) -> None:
-    """Refuse two models that are swapped, or not of the same architecture.
+    """Check that two models can be compared.
 
-    Raises `UsageError` if only the first is frozen, else `ModelError`.
+    Raises `UsageError` if only the first is frozen, `ModelError` for different architectures or
+    numbers of parameters.
     """
     if original.summary.weights is not None and quantized.summary.weights is None:
         raise UsageError(
@@ -128,24 +139,23 @@ def check_pair(original: Side, quantized: Side) -> None:
 def _checkpoint_side(
     checkpoint: Checkpoint, *, trust_remote_code: bool, class_name: str | None
 ) -> Side:
-    from quantcli.planning import make_plan, read_source
-    from quantcli.recipe import Recipe
+    from quantcli.planning import measure_original, read_source
 
     checkpoint.fetch()
     source = read_source(
         checkpoint, trust_remote_code=trust_remote_code, class_name=class_name, here=True
     )
-    plan = make_plan(Recipe(), source, max_shard_size=2**63)
+    size = measure_original(source)
     return Side(
         folder=checkpoint.path("config.json").parent,
         config=checkpoint.config,
-        nbytes=plan.original_bytes,
-        parameters=plan.parameters,
+        nbytes=size.nbytes,
+        parameters=size.parameters,
         coverage=None,
         summary=SideSummary(
             model=checkpoint.model,
             revision=checkpoint.revision,
-            architecture=plan.architecture,
+            architecture=source.skeleton.architecture,
             fingerprint=_digest(_traits(checkpoint)),
         ),
         model_class=type(source.skeleton.model),
@@ -196,7 +206,7 @@ def _digest(lines: Iterator[str]) -> str:
 
 @contextmanager
 def _no_progress_bar() -> Iterator[None]:
-    """Keep transformers from showing how it loads: that takes a moment, and is not the progress."""
+    """Hide transformers' progress bar for loading: ours counts samples."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""The first model's outputs, on disk: the two models are never in memory together."""
+"""The original's outputs on disk, since both models are never in memory together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """A temporary folder with a file for each feed's outputs, gone when it is left."""
+    """A temporary folder with a file of outputs per feed, deleted on exit."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="quantcli-")
@@ -30,7 +30,7 @@ class Spool:
         self._folder.cleanup()
 
     def write(self, index: int, outputs: Outputs) -> None:
-        """Keep the outputs for a feed. Raises `MachineError` where they do not fit on the disk."""
+        """Write the outputs for a feed. Raises `MachineError` if the disk is full."""
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
@@ -44,7 +44,7 @@ class Spool:
             ) from error
 
     def read(self, index: int) -> dict[str, torch.Tensor]:
-        """Return the outputs for a feed."""
+        """Read the outputs for a feed."""
         from safetensors.torch import load_file
 
         return load_file(self._path(index))

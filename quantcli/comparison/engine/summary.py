@@ -1,4 +1,4 @@
-"""Sum up: what was observed, what it took, and who the models are."""
+"""From two runs to a comparison: metrics, sizes, times, notices."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from quantcli.comparison.results import Comparison, Measurement, group_names
 from quantcli.text import some
 
 PERCENTILE = 0.95
-"""The slow end of latencies that is told."""
+"""The quantile for `latency_*_p95`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What running one side took and found.
+    """Results of running one of the models.
 
-    `peak` is the peak resident memory where that is known. `varying` names the outputs that were
-    not the same when the same sample ran twice. `exercised` is the share of the quantized weights
-    that ran, `unreached` the quantized modules that did not. `lost` counts the samples of which
-    some output held values not finite, `nonfinite` does so for each output.
+    `peak` is the peak resident memory, None if unknown. `varying` names the outputs that differed
+    when the same sample ran twice. `exercised` is the share of the quantized weights that ran,
+    `unreached` the quantized modules that did not. `nonfinite` counts the samples with NaN or
+    infinite values by output, `lost` those with any.
     """
 
     clock: Clock
@@ -38,8 +38,8 @@ class Ran:
 
 
 def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Comparison:
-    """Return the comparison. Metrics are of the samples in which no output was NaN."""
-    seed = prepared.question.samples.seed
+    """Return the comparison. Samples with NaN or infinite outputs do not count in the metrics."""
+    seed = prepared.request.samples.seed
     metrics = prepared.family.metrics(seed) if second.lost < len(prepared.feeds) else {}
     metrics |= _footprints(prepared, first, second) | _speeds(first, second, seed)
     return Comparison(
@@ -62,7 +62,7 @@ def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Compa
 
 
 def _notices(prepared: Prepared, first: Ran, second: Ran) -> Iterator[str]:
-    """Say what a user should know of a run before believing its metrics."""
+    """Yield what the user should know before trusting the metrics."""
     names = (prepared.original.summary.model, prepared.quantized.summary.model)
     for name, ran in zip(dict.fromkeys(names), (first, second), strict=False):
         if ran.varying:

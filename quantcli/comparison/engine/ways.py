@@ -1,51 +1,50 @@
-"""The ways to compare two models, one after the other until one can be run."""
+"""The ways to compare two models, in the order in which they are tried."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from quantcli.comparison.families.family import UnsuitedError
-
-PAIRED = ("image-text-to-text", "audio-text-to-text")
-"""Tasks that a text alone may do for."""
+from quantcli.comparison.tasks import TASKS, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A task. `alone` tells that the models are fed their main input and nothing else."""
+    """A task. If `alone`, the models get their main input and no other."""
 
-    task: str
+    task: Task
     alone: bool = False
 
     @property
-    def words(self) -> str:
-        """What is compared in this way."""
-        if self.task != "outputs":
-            return f"it as {self.task}, on text alone"
+    def description(self) -> str:
+        """What is compared in this way, for messages."""
+        if self.task.name != "outputs":
+            return f"it as {self.task.name}, on text alone"
         return "its outputs for the main input alone" if self.alone else "its outputs"
 
 
-def ways(task: str, *, asked: bool, given: bool) -> tuple[Way, ...]:
+def ways(task: Task, *, asked: bool, own_samples: bool) -> tuple[Way, ...]:
     """Return the ways to compare as a task, the best first.
 
-    There is only the one if the user `asked` for the task or has `given` samples: those are for
-    it. All outputs can still be those of fewer inputs.
+    There is only one if the user `asked` for the task or gave samples, since those are for it.
+    All outputs can still be compared on fewer inputs.
     """
-    outputs = (Way(task="outputs"), Way(task="outputs", alone=True))
-    if task == "outputs":
+    outputs = (Way(task=TASKS["outputs"]), Way(task=TASKS["outputs"], alone=True))
+    if task.name == "outputs":
         return outputs
-    if asked or given:
+    if asked or own_samples:
         return (Way(task=task),)
-    if task in PAIRED:
-        return (Way(task=task), outputs[0], Way(task="causal-lm"), outputs[1])
+    if task.text_alone:
+        return (Way(task=task), outputs[0], Way(task=TASKS["causal-lm"]), outputs[1])
     return (Way(task=task), *outputs)
 
 
-def tell(reason: str, taken: Way) -> str:
-    """Return the notice that another way is taken than the first."""
-    return f"{reason}; comparing {taken.words} instead"
+def fallback_notice(reason: str, way: Way) -> str:
+    """Return the notice that the models are compared in another way than the first."""
+    return f"{reason}; comparing {way.description} instead"
 
 
-def last(error: UnsuitedError, way: Way) -> UnsuitedError:
-    """Return an error after which there is no other way: its hint must not name this one."""
-    return UnsuitedError(error.message, hint=None if way.task == "outputs" else error.hint)
+def last_error(error: UnsuitedError, way: Way) -> UnsuitedError:
+    """Return the error to raise when no way is left: its hint must not suggest this one."""
+    hint = None if way.task.name == "outputs" else error.hint
+    return UnsuitedError(error.message, hint=hint)

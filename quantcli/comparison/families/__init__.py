@@ -1,1 +1,1 @@
-"""How each family of models is fed, run, observed and summed up."""
+"""The families of models: how each is fed, run, observed and summed up."""

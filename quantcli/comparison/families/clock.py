@@ -1,4 +1,4 @@
-"""How long forward passes take, and how fast tokens come."""
+"""The times of forward passes and of generated tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @dataclass
 class Clock:
-    """The seconds of each timed pass, and of all generating. While it is off it takes no note."""
+    """The seconds of each forward pass and of all generation. Does not record if `on` is false."""
 
     passes: list[float] = field(default_factory=list)
     tokens: int = 0
@@ -29,7 +29,7 @@ class Clock:
 
     @contextmanager
     def generation(self) -> Iterator[list[int]]:
-        """Time the generation of as many tokens as are put on the list."""
+        """Time a generation; the block appends the number of tokens to the list."""
         counts: list[int] = []
         began = _now()
         yield counts
@@ -39,7 +39,7 @@ class Clock:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Tokens generated a second, or None where none were."""
+        """Tokens generated per second, or None without any."""
         return self.tokens / self.generating if self.tokens else None
 
 

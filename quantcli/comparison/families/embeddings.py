@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Embedding:
-    """One vector a sample: of a text, of an image, or (CLIP) of either in the same space."""
+    """One vector per sample: of a text, of an image, or (CLIP) of both in the same space."""
 
     def __init__(self, *outputs: str) -> None:
         self._outputs = outputs
@@ -31,15 +31,15 @@ class Embedding:
         self._quantized: dict[str, list[Array]] = defaultdict(list)
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return a feed for each text and each image, synthetic where nothing prepares them."""
+        """Return a feed for each text and image, random ones if the model cannot prepare them."""
         self.pooling = Pooling.of(setting.kit.folder)
         makers = {"text": text_feeds, "image": image_feeds}
         found: list[Feed] = []
         synthetic = False
         for output in self._outputs:
-            feeds, made_up = makers[output](setting)
+            feeds, is_synthetic = makers[output](setting)
             found += feeds
-            synthetic |= made_up
+            synthetic |= is_synthetic
         return found, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
@@ -50,12 +50,12 @@ class Embedding:
         return {feed.output: vector.float().cpu()}
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Keep both embeddings."""
+        """Store both embeddings."""
         self._original[feed.output].append(original[feed.output].double().numpy())
         self._quantized[feed.output].append(quantized[feed.output].double().numpy())
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return cosines, rank correlations, and agreement of text-image matching."""
+        """Return cosines, rank correlations, and how often both models match the same text."""
         found: dict[str, Measurement] = {}
         for output, originals in self._original.items():
             x, y = np.stack(originals), np.stack(self._quantized[output])
@@ -69,7 +69,7 @@ class Embedding:
         return found
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return nothing: embeddings are not text."""
+        """Return nothing: the models generate no text."""
         del kit
         return ()
 
@@ -83,7 +83,7 @@ class Embedding:
         hidden = getattr(output, "last_hidden_state", None)
         if hidden is None:
             raise UnsuitedError(
-                f"{type(model).__name__} gives no embedding output",
+                f"{type(model).__name__} returns no embedding",
                 hint="try --task outputs",
             )
         if feed.output == "image":
@@ -93,7 +93,7 @@ class Embedding:
 
 
 def text_feeds(setting: Setting) -> tuple[list[Feed], bool]:
-    """Return a feed for each text, or synthetic ones without a tokenizer."""
+    """Return a feed for each text, or random ones without a tokenizer."""
     if setting.kit.tokenizer is None:
         return [
             Feed(
@@ -115,7 +115,7 @@ def text_feeds(setting: Setting) -> tuple[list[Feed], bool]:
 
 
 def image_feeds(setting: Setting) -> tuple[list[Feed], bool]:
-    """Return a feed for each image, or synthetic ones without an image processor."""
+    """Return a feed for each image, or random ones without an image processor."""
     if setting.kit.image_processor is None:
         return [
             Feed(
@@ -132,7 +132,7 @@ def image_feeds(setting: Setting) -> tuple[list[Feed], bool]:
 
 
 def _tower(model: Any, feed: Feed) -> torch.Tensor:
-    """Run one tower of a CLIP-like model; returns the projected features, (width,)."""
+    """Run one tower of a CLIP-like model. Returns its projected features, (width,)."""
     method = getattr(model, f"get_{feed.output}_features", None)
     if method is None:
         raise UnsuitedError(
@@ -140,8 +140,9 @@ def _tower(model: Any, feed: Feed) -> torch.Tensor:
             hint="try --task outputs",
         )
     known = {name: value for name, value in feed.inputs.items() if name != "token_type_ids"}
+    fitting = fit(model, known)
     with refusals(model, known):
-        found = method(**fit(model, known))
+        found = method(**fitting)
     return torch.as_tensor(getattr(found, "pooler_output", found)[0])
 
 
@@ -155,7 +156,7 @@ def _pool_image(output: Any, hidden: torch.Tensor) -> torch.Tensor:
 
 
 def _best_text(side: dict[str, list[Array]]) -> npt.NDArray[np.int64]:
-    """Return for each image the text whose embedding is nearest by cosine."""
+    """Return the index of the nearest text by cosine, for each image."""
     texts, images = (np.stack(side[output]) for output in ("text", "image"))
     texts = texts / np.linalg.norm(texts, axis=1, keepdims=True)
     return np.asarray((images @ texts.T).argmax(axis=1))

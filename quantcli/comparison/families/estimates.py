@@ -1,4 +1,4 @@
-"""From what was observed of each sample to values with 95 % intervals."""
+"""From observations per sample to values with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from quantcli.comparison.results import Measurement
 Array = npt.NDArray[np.float64]
 
 PAIRS = 3
-"""The fewest samples whose pairwise similarities have an order."""
+"""Minimum number of samples for a rank correlation of their pairwise similarities."""
 
 
 class Estimates:
-    """Metrics of `count` samples. One sample has no spread, so its values have no interval."""
+    """Metrics of `count` samples. A single sample has no spread, so there are no intervals."""
 
     def __init__(self, count: int, *, seed: int) -> None:
         self._count = count
         self._bootstrap = Bootstrap(count, seed=seed) if count > 1 else None
 
     def mean(self, values: Sequence[float]) -> Measurement:
-        """Return the mean of one value a sample."""
+        """Return the mean of one value per sample."""
         array = np.asarray(values, dtype=np.float64)
         return self._with(float(array.mean()), lambda b: b.mean(array))
 
     def cosines(self, output: str, values: Sequence[float]) -> dict[str, Measurement]:
-        """Return mean and least cosine of an output; the least is a fact, not an estimate."""
+        """Return mean and minimum cosine of an output; the minimum has no interval."""
         return {
             f"cosine_{output}": self.mean(values),
             f"cosine_{output}_min": Measurement(value=float(np.min(values))),
         }
 
     def spearman(self, output: str, original: Array, quantized: Array) -> dict[str, Measurement]:
-        """Return the rank correlation of pairwise similarities; none of fewer than 3 samples."""
+        """Return the rank correlation of pairwise similarities, from 3 samples on."""
         if self._count < PAIRS:
             return {}
         value = spearman(original, quantized)
         return {f"spearman_{output}": self._with(value, lambda b: b.spearman(original, quantized))}
 
     def distances(self, samples: Sequence[Distances]) -> dict[str, Measurement]:
-        """Return the metrics of distributions, pooled over the rows of all samples."""
+        """Return KL, agreement and logit difference, pooled over the rows of all samples."""
         pooled = Distances.join(list(samples))
         counts = np.array([len(sample.kl) for sample in samples], dtype=np.float64)
         owners = np.repeat(np.arange(len(samples)), counts.astype(int))
@@ -80,7 +80,7 @@ class Estimates:
     ) -> dict[str, Measurement]:
         """Return perplexities and the change of the right token's probability.
 
-        Both take -ln p of the right tokens, an array a sample. Perplexity is exp of their mean.
+        Takes -ln p of the right tokens, one array per sample. Perplexity is exp of their mean.
         """
         counts = np.array([len(row) for row in original], dtype=np.float64)
         sums = [np.array([row.sum() for row in side]) for side in (original, quantized)]
@@ -115,7 +115,7 @@ class Estimates:
         }
 
     def latency_ratio(self, original: Sequence[float], quantized: Sequence[float]) -> Measurement:
-        """Return the ratio of the medians of passes over the same samples."""
+        """Return the ratio of the median times of forward passes on the same samples."""
         sides = [np.asarray(side) for side in (quantized, original)]
         owners = np.arange(self._count)
         value = float(np.median(sides[0]) / np.median(sides[1]))

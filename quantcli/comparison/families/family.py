@@ -1,4 +1,4 @@
-"""What every family of models has in common: how it is fed, run, observed and summed up."""
+"""What all families of models have in common: feeding, running, observing, summing up."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.inputs.synthetic import Synthetic
+from quantcli.comparison.request import CompareRequest
 from quantcli.comparison.results import Generated, Measurement
 from quantcli.comparison.samples import Samples
 from quantcli.errors import ModelError
@@ -21,61 +22,57 @@ from quantcli.text import first_line
 
 
 class UnsuitedError(ModelError):
-    """The model cannot be compared in this way, and may be in another."""
+    """The model cannot be compared in this way, but perhaps in another."""
 
 
 Outputs = Mapping[str, torch.Tensor]
-"""What a model gave for one feed, by name; on the CPU."""
+"""The outputs of a model for one feed, by name, on the CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the families make feeds from. `count` synthetic samples are made where needed.
+    """What families make feeds from; `count` is the number of random inputs if they are needed."""
 
-    Without `generate` no sample is continued.
-    """
-
+    request: CompareRequest
     kit: Kit
     samples: Samples
     synthetic: Synthetic
     model_class: Any
-    max_tokens: int
-    generate: bool
-    seed: int
     count: int
 
 
 class Family(Protocol):
-    """One way to compare two models. It keeps what it observes until it is summed up."""
+    """One way to compare two models. It stores what it observes until `metrics`."""
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return what the models are fed, and whether it is synthetic."""
+        """Return the inputs for the models, and whether they are random."""
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
-        """Run a model; `reference` is what the original gave, None where this is the original."""
+        """Run a model; `reference` holds the original's outputs, None if this is the original."""
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Take note of the difference between the outputs for one feed."""
+        """Store the difference between the outputs for one feed."""
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return the metrics of all that was observed."""
+        """Return the metrics of all that was observed; the seed is that of the bootstrap."""
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return what both models wrote."""
+        """Return the texts that both models generated."""
 
 
 def call(model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
-    """Run a model's forward pass on those inputs that it takes.
+    """Run a model's forward pass on the inputs that it takes.
 
-    Raises `UnsuitedError` where it does not accept them.
+    Raises `UnsuitedError` if it fails on them.
     """
+    known = fit(model, inputs)
     with refusals(model, inputs):
-        return model(**fit(model, inputs))
+        return model(**known)
 
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Let no other way be looked for any more: what is not suited now is an error."""
+    """Raise `UnsuitedError` as a plain `ModelError`, so that no other way is tried."""
     try:
         yield
     except UnsuitedError as error:
@@ -84,12 +81,12 @@ def settled() -> Iterator[None]:
 
 @contextmanager
 def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Say of a model that does not accept its inputs what it says itself."""
+    """Raise `UnsuitedError` with the model's own message if it fails on its inputs."""
     try:
         yield
     except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
         if "DefaultCPUAllocator" in str(error):
-            raise MemoryError from error  # what torch has no type for
+            raise MemoryError from error  # torch has no type for it
         reason = first_line(error)
         raise UnsuitedError(
             f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {reason}",
@@ -98,7 +95,7 @@ def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
 
 
 def fit(model: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return those inputs that a model's forward names, as it wants them."""
+    """Return the inputs that a model's forward takes, in its dtype and on its device."""
     known = inspect.signature(model.forward).parameters
     return {
         name: value.to(model.device, model.dtype if value.is_floating_point() else None)
@@ -108,11 +105,11 @@ def fit(model: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
 
 
 def logits_of(model: Any, output: Any) -> torch.Tensor:
-    """Return the logits of an output. Raises `UnsuitedError` where it has none."""
+    """Return the logits of an output. Raises `UnsuitedError` if it has none."""
     logits = getattr(output, "logits", None)
     if not isinstance(logits, torch.Tensor):
         raise UnsuitedError(
-            f"{type(model).__name__} gives no logits",
+            f"{type(model).__name__} returns no logits",
             hint="try --task outputs",
         )
     return logits.cpu()

@@ -1,4 +1,4 @@
-"""Models that choose among labels, and those that fill in masked words."""
+"""Models that classify, and models that fill in masked words."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from quantcli.comparison.metrics.distributions import Distances, binary_distance
 from quantcli.comparison.results import Generated, Measurement
 
 MASKED = 0.15
-"""The share of a text's tokens that are masked: BERT's own."""
+"""Share of a text's tokens that are masked, as in BERT's training."""
 
 
 class Labels:
-    """Distributions over labels: one a sample, or one a token."""
+    """Distributions over labels: one per sample, or one per token."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -35,7 +35,7 @@ class Labels:
         return image_feeds(setting) if self._kind == "image" else text_feeds(setting)
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
-        """Return the logits, (rows, labels): of the chosen tokens where not all count."""
+        """Return the logits, (rows, labels), of all tokens or of the feed's chosen ones."""
         del reference
         with clock.forward():
             output = call(model, feed.inputs)
@@ -44,42 +44,39 @@ class Labels:
         return {"logits": (rows if feed.chosen is None else rows[feed.chosen]).clone()}
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Keep how far the distributions are apart."""
+        """Store the distances between the distributions."""
         del feed
         x, y = original["logits"], quantized["logits"]
         self._regression = x.shape[-1] == 1 and not self._binary
         self._observed.append((binary_distances if self._binary else distances)(x, y))
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement and the maximum difference of a logit.
-
-        A regression has a single logit, and only the last of these.
-        """
+        """Return KL, agreement and the maximum logit difference; for a regression only the last."""
         found = Estimates(len(self._observed), seed=seed).distances(self._observed)
         if self._regression:
             return {"max_logit_difference": found["max_logit_difference"]}
         return found
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return nothing: labels are not text."""
+        """Return nothing: the models generate no text."""
         del kit
         return ()
 
 
 class Masked(Labels):
-    """Distributions over the vocabulary, where a text was masked."""
+    """Distributions over the vocabulary at the masked tokens of a text."""
 
     def __init__(self) -> None:
         super().__init__("text")
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return a feed for each text, some of its tokens masked; without a mask, all count."""
+        """Return a feed for each text with some tokens masked; without a mask token, all count."""
         feeds, synthetic = text_feeds(setting)
         tokenizer = setting.kit.tokenizer
         mask = getattr(tokenizer, "mask_token_id", None)
         if mask is None:
             return feeds, synthetic
-        generator = torch.Generator().manual_seed(setting.seed)
+        generator = torch.Generator().manual_seed(setting.request.samples.seed)
         special = set(tokenizer.all_special_ids)
         return [_mask(feed, mask, special, generator) for feed in feeds], synthetic
 

@@ -1,4 +1,4 @@
-"""Models that write text: teacher-forced, token by token, and left to themselves."""
+"""Models that generate text: their distributions on a given text, and what they generate."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _START = 4
-"""Tokens that Whisper's decoder begins with: start, language, task, no timestamps."""
+"""Tokens at the start of Whisper's decoder: start, language, task, no timestamps."""
 
 GENERATED = 16
-"""The most samples that are continued: a token at a time is slow."""
+"""Maximum number of samples to generate text for: token by token is slow."""
 
 
 @dataclass
-class _Written:
+class _Texts:
+    """The tokens that both models generated for a prompt."""
+
     prompt: str
     original: list[int]
     quantized: list[int]
@@ -48,12 +50,12 @@ class _Written:
 
 @dataclass
 class _Observed:
-    """What the logits of every sample differ in, and what both models wrote."""
+    """The distances between the logits of every sample, and the generated texts."""
 
     distances: list[Distances] = field(default_factory=list)
     original: list[npt.NDArray[np.float64]] = field(default_factory=list)
     quantized: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    written: list[_Written] = field(default_factory=list)
+    texts: list[_Texts] = field(default_factory=list)
 
     def add(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
         x, y, right = original["logits"], quantized["logits"], original["labels"]
@@ -63,7 +65,7 @@ class _Observed:
             self.quantized.append(negative_log_likelihood(y, right))
         if feed.generate:
             tokens = [side["generated"].tolist() for side in (original, quantized)]
-            self.written.append(_Written(feed.prompt or feed.name, *tokens))
+            self.texts.append(_Texts(feed.prompt or feed.name, *tokens))
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
         found: dict[str, Measurement] = {}
@@ -72,11 +74,11 @@ class _Observed:
             found |= estimates.distances(self.distances)
             found |= estimates.tokens(self.original, self.quantized)
             del found["max_logit_difference"]
-        if self.written:
-            estimates = Estimates(len(self.written), seed=seed)
-            same = [float(pair.original == pair.quantized) for pair in self.written]
+        if self.texts:
+            estimates = Estimates(len(self.texts), seed=seed)
+            same = [float(pair.original == pair.quantized) for pair in self.texts]
             found["generation_match"] = estimates.mean(same)
-            prefixes = [common_prefix(pair.original, pair.quantized) for pair in self.written]
+            prefixes = [common_prefix(pair.original, pair.quantized) for pair in self.texts]
             found["generation_prefix"] = estimates.mean(prefixes)
         return found
 
@@ -87,7 +89,7 @@ class _Observed:
                 original=kit.decode(pair.original),
                 quantized=kit.decode(pair.quantized),
             )
-            for pair in self.written
+            for pair in self.texts
         )
 
 
@@ -100,17 +102,17 @@ class CausalLanguage:
         self._observed = _Observed()
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return a feed for each text of two tokens or more; the first ones are continued too."""
-        self.max_tokens = setting.max_tokens
+        """Return a feed for each text of two tokens or more; the first ones also generate."""
+        self.max_tokens = setting.request.max_tokens
         self._limit = setting.kit.max_tokens
         feeds, synthetic = text_feeds(setting)
         long = [feed for feed in feeds if feed.inputs["input_ids"].shape[1] > 1]
         if not long:
             raise ModelError("no sample has two tokens, so there is no next token to predict")
-        return continued(long) if setting.generate else long, synthetic
+        return generating(long) if setting.request.generate else long, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
-        """Return the logits of each next token, the tokens that were right, and what is written."""
+        """Return the logits of each next token, the right tokens, and the generated ones."""
         del reference
         with clock.forward():
             output = call(model, feed.inputs)
@@ -123,15 +125,15 @@ class CausalLanguage:
         return found
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Keep how far the distributions are apart, and what was written."""
+        """Store the distances between the distributions, and the generated tokens."""
         self._observed.add(feed, original, quantized)
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement, perplexity and how alike the continuations are."""
+        """Return KL, agreement, perplexity and how much of the generated texts is the same."""
         return self._observed.metrics(seed)
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return the continuations."""
+        """Return both texts of each sample."""
         return self._observed.generated(kit)
 
     def _continue(
@@ -146,9 +148,9 @@ class CausalLanguage:
 
 
 class Seq2Seq:
-    """Models that answer a text or a recording with another text.
+    """Models that generate a text from another text or a recording.
 
-    Without a target, the right tokens are those that the original writes.
+    Without a target, the right tokens are those that the original generates.
     """
 
     def __init__(self, kind: str) -> None:
@@ -157,8 +159,8 @@ class Seq2Seq:
         self._observed = _Observed()
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return a feed for each text or recording, with its target where it has one."""
-        self.max_tokens = setting.max_tokens
+        """Return a feed for each text or recording, with its target if it has one."""
+        self.max_tokens = setting.request.max_tokens
         if self._kind == "audio":
             return _audio_feeds(setting)
         feeds, synthetic = text_feeds(setting)
@@ -166,15 +168,15 @@ class Seq2Seq:
         return [_targeted(feed, targets.get(feed.name), setting) for feed in feeds], synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
-        """Return what is written, the right tokens, and the logits of each of them."""
+        """Return the generated tokens, the right ones, and the logits of each right one."""
         found: dict[str, torch.Tensor] = {}
         labels = None if reference is None else reference["labels"]
         if reference is None and feed.labels is not None:
             labels = _without_start(model, feed.labels)
         if feed.generate or labels is None:
-            written = _without_start(model, generate(model, feed.inputs, self.max_tokens, clock))
-            found["generated"] = written.clone()
-            labels = written if labels is None else labels
+            tokens = _without_start(model, generate(model, feed.inputs, self.max_tokens, clock))
+            found["generated"] = tokens.clone()
+            labels = tokens if labels is None else labels
         found["labels"] = labels.clone()
         if not len(labels):
             return {**found, "logits": torch.empty(0, 1)}
@@ -183,11 +185,11 @@ class Seq2Seq:
         return {**found, "logits": logits_of(model, output)[0].clone()}
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Keep how far the distributions are apart, and what was written."""
+        """Store the distances between the distributions, and the generated tokens."""
         self._observed.add(feed, original, quantized)
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement, perplexity and how alike the texts are."""
+        """Return KL, agreement, perplexity and how much of the generated texts is the same."""
         return self._observed.metrics(seed)
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
@@ -198,7 +200,7 @@ class Seq2Seq:
 def generate(
     model: Any, inputs: Mapping[str, torch.Tensor], max_tokens: int, clock: Clock
 ) -> torch.Tensor:
-    """Return the greedy continuation, (tokens,), with the prompt where the model repeats it."""
+    """Return the greedily generated tokens, (tokens,), after the prompt if the model repeats it."""
     if not model.can_generate():
         raise UnsuitedError(
             f"{type(model).__name__} cannot generate",
@@ -221,7 +223,7 @@ def generate(
 
 
 def _room(model: Any, max_tokens: int) -> int:
-    """Return how many tokens there is room for, where a decoder has its own positions."""
+    """Return `max_tokens`, or fewer if the decoder's positions limit them."""
     positions = getattr(model.config, "max_target_positions", None)
     return max_tokens if positions is None else max(1, min(max_tokens, positions - _START))
 
@@ -243,13 +245,13 @@ def _without_start(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     return tokens[1:] if len(tokens) and tokens[0] == start else tokens
 
 
-def continued(feeds: list[Feed]) -> list[Feed]:
-    """Let the first samples be continued as well."""
+def generating(feeds: list[Feed]) -> list[Feed]:
+    """Return the feeds with `generate` set on the first ones."""
     return [replace(feed, generate=index < GENERATED) for index, feed in enumerate(feeds)]
 
 
 def _targeted(feed: Feed, target: str | None, setting: Setting) -> Feed:
-    return replace(feed, generate=setting.generate, labels=setting.kit.labels(target))
+    return replace(feed, generate=setting.request.generate, labels=setting.kit.labels(target))
 
 
 def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
@@ -260,7 +262,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
                 name=f"synthetic recording {index + 1}",
                 output="audio",
                 inputs=setting.synthetic.sounds(forward_names(setting.model_class)),
-                generate=setting.generate,
+                generate=setting.request.generate,
                 prompt=f"synthetic recording {index + 1}",
             )
             for index in range(setting.count)
@@ -271,7 +273,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
             output="audio",
             inputs=kit.hear(item.name, item.value),
             labels=kit.labels(item.target),
-            generate=setting.generate,
+            generate=setting.request.generate,
             prompt=item.name,
         )
         for item in setting.samples.audios

@@ -1,4 +1,4 @@
-"""Models that write text about a picture or a recording."""
+"""Models that generate text about an image or a recording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.embeddings import text_feeds
 from quantcli.comparison.families.family import Outputs, Setting, UnsuitedError
-from quantcli.comparison.families.language import CausalLanguage, Seq2Seq, continued
+from quantcli.comparison.families.language import CausalLanguage, Seq2Seq, generating
 from quantcli.comparison.families.placeholders import MEDIA, Placeholders, token_id
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
@@ -24,55 +24,55 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 
 QUESTION = {"image": "Describe this picture.", "audio": "What can be heard?"}
-"""What is asked of a sample that comes without a text."""
+"""The text for an image or a recording that comes without one."""
 
 
 class Multimodal:
-    """Models that continue, or answer, a text with a picture or a recording in it.
+    """Models that continue, or answer, a text with an image or a recording in it.
 
-    The tokens that stand for the picture are put in as a model is run, as it alone knows how many
-    it takes. They are not predicted, so what is compared is the distribution of all others.
+    The tokens that stand for the image are inserted when a model runs, since only the model knows
+    how many it takes. They are not predicted: the distributions of all other tokens are compared.
     """
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._language: CausalLanguage | Seq2Seq = CausalLanguage()
         self._placeholders = Placeholders()
-        self._silent = False
+        self._cannot_generate = False
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return a feed for each picture or recording, with a text."""
+        """Return a feed for each image or recording, with a text."""
         if not forward_names(setting.model_class).intersection(MEDIA[self._kind].inputs):
             raise UnsuitedError(
                 f"{setting.model_class.__name__} takes no {self._kind}", hint="try another --task"
             )
         if setting.kit.config.get("is_encoder_decoder"):
             self._language = Seq2Seq(self._kind)
-        self._language.max_tokens = setting.max_tokens
+        self._language.max_tokens = setting.request.max_tokens
         feeds, synthetic = _feeds(setting, self._kind)
-        return continued(feeds) if setting.generate else feeds, synthetic
+        return generating(feeds) if setting.request.generate else feeds, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
-        """Return the logits of each next token of the text, and what is written."""
+        """Return the logits of each next token of the text, and the generated tokens."""
         inputs = self._placeholders.fill(model, feed.inputs)
         chosen = _predicted(model, inputs, self._kind)
-        generate = feed.generate and not self._silent
+        generate = feed.generate and not self._cannot_generate
         filled = replace(feed, inputs=inputs, chosen=chosen, generate=generate)
         try:
             return self._language.run(model, filled, clock, reference)
         except UnsuitedError:
             if not generate or reference is not None:
                 raise
-            self._silent = True  # some only write with what their own processor makes
+            self._cannot_generate = True  # some need inputs that only their own processor makes
             return self._language.run(model, replace(filled, generate=False), clock, reference)
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Keep how far the distributions are apart, and what was written."""
-        wrote = replace(feed, generate="generated" in original and "generated" in quantized)
-        self._language.observe(wrote, original, quantized)
+        """Store the distances between the distributions, and the generated tokens."""
+        generated = "generated" in original and "generated" in quantized
+        self._language.observe(replace(feed, generate=generated), original, quantized)
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement, perplexity and how alike the texts are."""
+        """Return KL, agreement, perplexity and how much of the generated texts is the same."""
         return self._language.metrics(seed)
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
@@ -81,7 +81,7 @@ class Multimodal:
 
 
 def _predicted(model: Any, inputs: dict[str, torch.Tensor], kind: str) -> torch.Tensor | None:
-    """Return the positions whose next token is one of the text's own, or None for all."""
+    """Return the positions whose next token belongs to the text, or None for all."""
     if "input_ids" not in inputs:
         return None
     ids = inputs["input_ids"][0]
@@ -96,25 +96,25 @@ def _feeds(setting: Setting, kind: str) -> tuple[list[Feed], bool]:
     processor = kit.image_processor if kind == "image" else kit.feature_extractor
     if processor is not None and kit.tokenizer is not None and _takes_text(setting):
         return [_prepare(kit, kind, item, text) for item, text in _pairs(setting, kind)], False
-    seen = _synthetic(setting, kind) if processor is None else _seen(setting, kind)
+    media = _synthetic(setting, kind) if processor is None else _without_text(setting, kind)
     if not _takes_text(setting):
-        return seen, processor is None
-    texts = text_feeds(replace(setting, count=len(seen)))[0]
+        return media, processor is None
+    texts = text_feeds(replace(setting, count=len(media)))[0]
     return [
         replace(feed, inputs={**feed.inputs, **text.inputs})
-        for feed, text in zip(*_evened(seen, texts), strict=True)
+        for feed, text in zip(*_repeated(media, texts), strict=True)
     ], True
 
 
 def _takes_text(setting: Setting) -> bool:
-    """Tell whether a text comes with the picture: some models only write one."""
+    """Return whether the model takes a text too: some only generate one."""
     return "input_ids" in forward_names(setting.model_class)
 
 
 def _pairs(setting: Setting, kind: str) -> Iterator[tuple[Item, Item]]:
-    """Pair pictures with texts: those of the same line, else each with the next.
+    """Pair images or recordings with texts: those of the same line, the others in order.
 
-    The shorter list starts again where it ends, so that every sample is used.
+    The shorter list is repeated, so that every sample is used.
     """
     samples = setting.samples
     items = samples.images if kind == "image" else samples.audios
@@ -128,44 +128,44 @@ def _pairs(setting: Setting, kind: str) -> Iterator[tuple[Item, Item]]:
     rest = [text for text in texts if text.name not in both]
     if rest or free:
         question = Item(name="question", value=QUESTION[kind])
-        yield from zip(*_evened(free or list(items), rest or [question]), strict=True)
+        yield from zip(*_repeated(free or list(items), rest or [question]), strict=True)
 
 
-def _evened(first: list[_T], second: list[_U]) -> tuple[list[_T], list[_U]]:
+def _repeated(first: list[_T], second: list[_U]) -> tuple[list[_T], list[_U]]:
     """Repeat the shorter list until it is as long as the other."""
     count = max(len(first), len(second))
     return (list(islice(cycle(first), count)), list(islice(cycle(second), count)))
 
 
 def _prepare(kit: Kit, kind: str, item: Item, text: Item) -> Feed:
-    """Return the feed of a picture and a text: by the processor of both, if there is one."""
+    """Return the feed of an image or a recording and a text, by the joint processor if possible."""
     kit.check_twin(text.name, text.value)
     inputs = kit.process(kind, item.value, text.value)
     if inputs is None:
-        inputs = _sense(kit, kind, item) | kit.tokenize(text.name, text.value)
+        inputs = _inputs(kit, kind, item) | kit.tokenize(text.name, text.value)
     shown = text.value if text.value == item.name else f"{item.name}: {text.value}"
     return _feed(item.name, inputs, shown, kit.labels(text.target))
 
 
-def _sense(kit: Kit, kind: str, item: Item) -> dict[str, torch.Tensor]:
+def _inputs(kit: Kit, kind: str, item: Item) -> dict[str, torch.Tensor]:
     return kit.see(item.value) if kind == "image" else kit.hear(item.name, item.value)
 
 
-def _seen(setting: Setting, kind: str) -> list[Feed]:
+def _without_text(setting: Setting, kind: str) -> list[Feed]:
     kit, samples = setting.kit, setting.samples
     items = samples.images if kind == "image" else samples.audios
     return [
-        _feed(item.name, _sense(kit, kind, item), item.name, kit.labels(item.target))
+        _feed(item.name, _inputs(kit, kind, item), item.name, kit.labels(item.target))
         for item in items
     ]
 
 
 def _synthetic(setting: Setting, kind: str) -> list[Feed]:
     made = setting.synthetic
-    sense = made.pictures if kind == "image" else made.sounds
+    make = made.pictures if kind == "image" else made.sounds
     what = "picture" if kind == "image" else "recording"
     names = [f"synthetic {what} {index + 1}" for index in range(setting.count)]
-    return [_feed(name, sense(forward_names(setting.model_class)), name) for name in names]
+    return [_feed(name, make(forward_names(setting.model_class)), name) for name in names]
 
 
 def _feed(

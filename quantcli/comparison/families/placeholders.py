@@ -1,4 +1,4 @@
-"""The tokens of a text that stand for a picture or a recording: one for each of its features."""
+"""The tokens of a text that stand for an image or a recording, one per feature."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from quantcli.comparison.families.family import fit, refusals
-from quantcli.comparison.inputs.synthetic import SCENES, SOUNDS
+from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS
 
 Inputs = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
-    """A picture or a recording as a model takes it.
+    """How a model takes an image or a recording.
 
-    `inputs` are the names under which a forward pass takes it, `features` is the method that
-    turns it into embeddings, the others are the keys of a config that hold token ids.
+    `inputs` are its parameters in a forward pass, `features` is the method that embeds it. The
+    others are the keys of a config that hold the ids of its token and of the tokens around it.
     """
 
     inputs: tuple[str, ...]
@@ -31,18 +31,18 @@ class Medium:
 
 
 _TEXT = ("input_ids", "attention_mask", "decoder_input_ids")
-"""What a model takes that is no part of a picture or a recording."""
+"""The inputs that are not part of an image or a recording."""
 
 MEDIA = {
     "image": Medium(
-        inputs=SCENES,
+        inputs=IMAGE_INPUTS,
         features="get_image_features",
         token=("image_token_id", "image_token_index"),
         before=("vision_start_token_id", "image_start_token_id", "boi_token_id", "boi_token_index"),
         after=("vision_end_token_id", "image_end_token_id", "eoi_token_id", "eoi_token_index"),
     ),
     "audio": Medium(
-        inputs=SOUNDS,
+        inputs=AUDIO_INPUTS,
         features="get_audio_features",
         token=("audio_token_id", "audio_token_index"),
         before=("audio_start_token_id", "boa_token_id", "boa_token_index"),
@@ -53,16 +53,15 @@ MEDIA = {
 
 @dataclass
 class Placeholders:
-    """Puts the tokens for pictures and recordings into texts that have none.
+    """Inserts the tokens for images and recordings into texts that have none.
 
-    How many it takes is the model's own answer: it is asked for the features. Remembered for
-    inputs of the same shape.
+    Counts the features that the model computes, and caches the count by the inputs' shapes.
     """
 
     counts: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def fill(self, model: Any, inputs: Inputs) -> dict[str, torch.Tensor]:
-        """Return inputs whose text has a token for each feature of what comes with it."""
+        """Return inputs whose text has a token for each feature of its image or recording."""
         found = dict(inputs)
         if "input_ids" not in found:
             return found
@@ -86,9 +85,9 @@ class Placeholders:
     def _count(self, model: Any, inputs: Inputs, medium: Medium) -> int:
         method = _method(model, medium.features)
         if method is None:
-            return 1  # which a model without that method multiplies itself (Qwen2-Audio)
-        senses = {name: value for name, value in inputs.items() if name not in _TEXT}
-        key = tuple((name, _shape(value)) for name, value in sorted(senses.items()))
+            return 1  # a model without that method repeats the token itself (Qwen2-Audio)
+        media = {name: value for name, value in inputs.items() if name not in _TEXT}
+        key = tuple((name, _shape(value)) for name, value in sorted(media.items()))
         if key not in self.counts:
             width = model.get_input_embeddings().weight.shape[-1]
             self.counts[key] = _size(_features(model, method, inputs)) // int(width)
@@ -96,13 +95,13 @@ class Placeholders:
 
 
 def token_id(config: Any, names: tuple[str, ...]) -> int | None:
-    """Return the token that a config names under one of these keys, or None."""
+    """Return the token id under the first of these keys that a config has, or None."""
     found = (getattr(config, name, None) for name in names)
     return next((token for token in found if isinstance(token, int)), None)
 
 
 def _reserve(model: Any, inputs: Inputs) -> dict[str, torch.Tensor]:
-    """Make room for a picture where a mask of positions says where it is (Kosmos)."""
+    """Insert placeholders for an image, and the mask of their positions (Kosmos)."""
     count = getattr(model.config, "latent_query_num", None)
     if count is None or "image_embeds_position_mask" in inputs:
         return dict(inputs)
@@ -115,7 +114,7 @@ def _reserve(model: Any, inputs: Inputs) -> dict[str, torch.Tensor]:
 
 
 def _insert(ids: torch.Tensor, tokens: list[int], config: Any) -> torch.Tensor:
-    """Put tokens before a text, and after the token with which all texts begin."""
+    """Insert tokens at the start of a text, after its BOS token."""
     start = _starts(ids, config)
     return torch.cat([ids[:, :start], torch.tensor([tokens]), ids[:, start:]], dim=1)
 
@@ -133,7 +132,7 @@ def _around(config: Any, medium: Medium, tokens: list[int]) -> list[int]:
 def _with_ids(
     model: Any, inputs: Inputs, ids: torch.Tensor, kinds: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """Return inputs with another text; what went with the old one, token by token, is replaced."""
+    """Return inputs with another text, and with masks and token types of its length."""
     found = {name: value for name, value in inputs.items() if name != "token_type_ids"}
     found |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if "mm_token_type_ids" in inspect.signature(model.forward).parameters:
@@ -159,7 +158,7 @@ def _features(model: Any, method: Any, inputs: Inputs) -> Any:
 
 
 def _size(features: Any) -> int:
-    """Count the values of features: a tensor, a list of them, or an output that holds either."""
+    """Count the values of features: a tensor, a list of tensors, or an output with either."""
     found = getattr(features, "pooler_output", features)
     if found is None:
         found = features[0]

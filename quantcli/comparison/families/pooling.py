@@ -1,4 +1,4 @@
-"""From a model's hidden states to one vector a sample, as sentence-transformers would."""
+"""From hidden states to one vector per sample, as sentence-transformers does it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.comparison.inputs.kit import read_json
 from quantcli.errors import ModelError
 
 _MODES = {
@@ -20,28 +20,28 @@ _MODES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-"""The switches of older pooling configs -> the names of newer ones."""
+"""The switches of older pooling configs, and the names of these modes in newer ones."""
 
 _HARMLESS = ("Transformer", "Pooling", "Normalize", "Dropout")
-"""Modules that a cosine of pooled embeddings accounts for."""
+"""Modules that need not run: pooling is done here, and a cosine does not change with the norm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooling:
-    """How hidden states become an embedding: the modes' vectors, one after the other."""
+    """How hidden states become an embedding: the vectors of all modes, concatenated."""
 
     modes: tuple[str, ...] = ("mean",)
     left_out: tuple[str, ...] = ()
-    """Modules of the folder that come after pooling and are not run."""
+    """Modules after pooling, which are not run."""
 
     @classmethod
     def of(cls, folder: Path) -> Pooling:
-        """Read a folder's pooling config; without one, the mean over tokens."""
+        """Read a folder's pooling config. Without one, the mean over tokens."""
         kinds = _kinds(folder / "modules.json")
         left_out = tuple(kind for kind in kinds.values() if kind not in _HARMLESS)
         for path, kind in kinds.items():
             if kind == "Pooling":
-                modes = _modes(_config(folder / path / "config.json"))
+                modes = _modes(read_json(folder / path / "config.json"))
                 return cls(modes=modes or ("mean",), left_out=left_out)
         return cls(left_out=left_out)
 
@@ -78,7 +78,7 @@ def _pool(mode: str, states: torch.Tensor) -> torch.Tensor:
 
 
 def _kinds(path: Path) -> dict[str, str]:
-    """Return the kind of each module of sentence-transformers, by its folder."""
+    """Map the folder of each module of sentence-transformers to its kind."""
     if not path.is_file():
         return {}
     try:
@@ -86,7 +86,3 @@ def _kinds(path: Path) -> dict[str, str]:
         return {str(part["path"]): str(part["type"]).rpartition(".")[2] for part in modules}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-
-
-def _config(path: Path) -> dict[str, Any]:
-    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""Models that write down a recording, frame by frame (CTC)."""
+"""Models that transcribe a recording frame by frame (CTC)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from quantcli.comparison.families.estimates import Estimates
 from quantcli.comparison.families.family import Outputs, Setting, UnsuitedError, call, logits_of
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
-from quantcli.comparison.inputs.synthetic import SOUNDS, forward_names
+from quantcli.comparison.inputs.synthetic import forward_names
 from quantcli.comparison.metrics.distributions import Distances, distances
 from quantcli.comparison.metrics.sequences import common_prefix
 from quantcli.comparison.results import Generated, Measurement
+from quantcli.comparison.tasks import AUDIO_INPUTS
 
 
 class Transcripts:
-    """Distributions over characters, one a frame, and the texts that the likeliest ones make."""
+    """Distributions over characters, one per frame, and the texts of the most likely ones."""
 
     def __init__(self) -> None:
         self._blank = 0
@@ -26,14 +27,14 @@ class Transcripts:
         self._frames: list[tuple[str, list[int], list[int]]] = []
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return a feed for each recording, synthetic without a feature extractor."""
+        """Return a feed for each recording, or random ones without a feature extractor."""
         self._blank = setting.kit.config.get("pad_token_id") or 0
         kit, made = setting.kit, setting.synthetic
         if kit.feature_extractor is not None:
             items = setting.samples.audios
             return [_feed(item.name, kit.hear(item.name, item.value)) for item in items], False
         names = forward_names(setting.model_class)
-        if not names.intersection(SOUNDS):
+        if not names.intersection(AUDIO_INPUTS):
             raise UnsuitedError(
                 f"{setting.model_class.__name__} takes no audio", hint="try another --task"
             )
@@ -50,20 +51,20 @@ class Transcripts:
         return {"logits": logits_of(model, output)[0].clone()}
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Keep how far the distributions are apart, and the likeliest character of each frame."""
+        """Store the distances between the distributions, and each frame's top character."""
         x, y = original["logits"], quantized["logits"]
         self._distances.append(distances(x, y))
-        likeliest = [side.argmax(dim=-1).tolist() for side in (x, y)]
-        self._frames.append((feed.name, likeliest[0], likeliest[1]))
+        top = [side.argmax(dim=-1).tolist() for side in (x, y)]
+        self._frames.append((feed.name, top[0], top[1]))
 
     def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement of frames, and how alike the texts are."""
+        """Return KL, agreement of frames, and how much of the texts is the same."""
         estimates = Estimates(len(self._frames), seed=seed)
         found = estimates.distances(self._distances)
         del found["max_logit_difference"]
-        written = [[self._collapse(side) for side in sides] for _, *sides in self._frames]
-        found["generation_match"] = estimates.mean([float(x == y) for x, y in written])
-        found["generation_prefix"] = estimates.mean([common_prefix(x, y) for x, y in written])
+        texts = [[self._collapse(side) for side in sides] for _, *sides in self._frames]
+        found["generation_match"] = estimates.mean([float(x == y) for x, y in texts])
+        found["generation_prefix"] = estimates.mean([common_prefix(x, y) for x, y in texts])
         return found
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
@@ -74,12 +75,12 @@ class Transcripts:
         )
 
     def _collapse(self, frames: list[int]) -> list[int]:
-        """Return the characters that frames stand for: runs count once, blanks separate them."""
+        """Return the characters of frames: repeats count once, unless a blank separates them."""
         runs = torch.tensor(frames).unique_consecutive().tolist()
         return [token for token in runs if token != self._blank]
 
     def _text(self, kit: Kit, frames: list[int]) -> str:
-        # a tokenizer for CTC collapses runs itself, and cannot tell double letters afterwards
+        # a CTC tokenizer collapses repeats itself, and would merge double letters here
         return kit.decode(self._collapse(frames) if kit.tokenizer is None else frames)
 
 

@@ -1,4 +1,4 @@
-"""Any other model: every floating-point output, on inputs made from the config."""
+"""Any other model: every floating-point output, on random inputs made from the config."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ from quantcli.comparison.results import Generated, Measurement
 
 
 class AllOutputs:
-    """Cosine and SQNR of each output.
-
-    The inputs are all that the model takes, or the main one alone.
-    """
+    """Cosine and SQNR of each output, on all inputs that the model takes or the main one alone."""
 
     def __init__(self, *, alone: bool = False) -> None:
         self._alone = alone
@@ -31,7 +28,7 @@ class AllOutputs:
         self._sqnrs: dict[str, list[float]] = defaultdict(list)
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
-        """Return synthetic feeds. Raises `UnsuitedError` where the config does not say of what."""
+        """Return random feeds. Raises `UnsuitedError` if the config does not say what to make."""
         found = []
         make = setting.synthetic.main_input if self._alone else setting.synthetic.inputs
         for index in range(setting.count):
@@ -49,11 +46,11 @@ class AllOutputs:
         del reference
         inputs = self._placeholders.fill(model, feed.inputs)
         with torch.random.fork_rng(devices=[]), clock.forward():
-            torch.manual_seed(0)  # some models draw numbers: both sides must get the same
+            torch.manual_seed(0)  # some models draw random numbers: both must get the same
             output = call(model, inputs)
         found = dict(_tensors("", output))
         if not found:
-            raise UnsuitedError(f"{type(model).__name__} gives no floating-point outputs")
+            raise UnsuitedError(f"{type(model).__name__} returns no floating-point outputs")
         return found
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
@@ -74,7 +71,7 @@ class AllOutputs:
         return found
 
     def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return nothing: nothing is generated."""
+        """Return nothing: the models generate no text."""
         del kit
         return ()
 

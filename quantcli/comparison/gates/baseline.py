@@ -1,4 +1,4 @@
-"""A comparison kept in a file, that later ones are held against."""
+"""The metrics of a comparison in a file, which later comparisons are checked against."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AGAIN = "save it again with --save-baseline"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What an earlier comparison measured, and of what. A value that was not finite is NaN."""
+    """What an earlier comparison measured, and on which models. A non-finite value is NaN."""
 
     path: str
     original: SideSummary
@@ -34,7 +34,7 @@ class Baseline:
     versions: Mapping[str, str]
 
     def check(self, original: SideSummary, task: str, sample_hash: str) -> None:
-        """Refuse to be compared with another model, task or samples. Raises `UsageError`."""
+        """Raise `UsageError` if the baseline is of another model, task or samples."""
         if original.fingerprint != self.original.fingerprint:
             other = self.original.model
             what = f"other weights of {other}" if other == original.model else other
@@ -49,7 +49,7 @@ class Baseline:
 
 
 def save_baseline(path: str | os.PathLike[str], comparison: Comparison) -> None:
-    """Write what a comparison measured, whole or not at all. Raises `MachineError`."""
+    """Write the metrics of a comparison, whole or not at all. Raises `MachineError`."""
     metrics = {
         name: {key: _finite(value) for key, value in asdict(measured).items()}
         for name, measured in comparison.metrics.items()
@@ -69,9 +69,9 @@ def save_baseline(path: str | os.PathLike[str], comparison: Comparison) -> None:
 
 
 def load_baseline(path: str | os.PathLike[str]) -> Baseline:
-    """Read what `save_baseline` wrote.
+    """Read a file that `save_baseline` wrote.
 
-    Raises `UsageError` where there is no such file, or it is damaged, or of a newer version.
+    Raises `UsageError` if it is missing, damaged, or written by a newer version.
     """
     data = _read(Path(path))
     version = data.get("format_version") if isinstance(data, dict) else None

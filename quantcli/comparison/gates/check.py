@@ -1,4 +1,4 @@
-"""Gates that cannot be right, told before any model is loaded."""
+"""Checks of gates and regressions, made before any model is loaded."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from quantcli.comparison.gates.baseline import Baseline
-from quantcli.comparison.gates.conditions import check_limit
-from quantcli.comparison.gates.gate import Gate, Regression
-from quantcli.comparison.metrics import TASKS, Metric, family, find_metric, metrics_of
+from quantcli.comparison.gates.gate import Gate, Regression, Requirements
+from quantcli.comparison.gates.grammar import check_limit
+from quantcli.comparison.metrics import ALWAYS, Metric, catalogue_name, find_metric
+from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError, did_you_mean
 
 
-def check_gates(gates: Iterable[Gate], task: str, *, coverage_known: bool) -> None:
-    """Refuse gates on metrics that a task does not have, and limits that no value meets.
+def check_requirements(requirements: Requirements, task: str, *, coverage_known: bool) -> None:
+    """Raise `UsageError` if a gate or a regression does not fit the task or the baseline."""
+    check_gates(requirements.gates, task, coverage_known=coverage_known)
+    check_regressions(requirements.regressions, requirements.baseline, task)
 
-    `coverage_known` tells that the quantized side is a frozen directory. The outputs of the task
-    "outputs" are not known before the run: `judge` checks their names. Raises `UsageError`.
+
+def check_gates(gates: Iterable[Gate], task: str, *, coverage_known: bool) -> None:
+    """Raise `UsageError` for a metric that the task does not have, or a limit that no value meets.
+
+    `coverage_known` means that the quantized model is a frozen directory. The outputs of the task
+    "outputs" are only known after the run: `judge` checks their names.
     """
     for gate in gates:
         metric = _find(gate.metric, task, gate.origin)
@@ -35,13 +42,13 @@ def check_gates(gates: Iterable[Gate], task: str, *, coverage_known: bool) -> No
 def check_regressions(
     regressions: Sequence[Regression], baseline: Baseline | None, task: str
 ) -> None:
-    """Refuse regressions of metrics that the task or the baseline lacks. Raises `UsageError`."""
+    """Raise `UsageError` for a metric that the task or the baseline does not have."""
     if regressions and baseline is None:
         raise UsageError("--max-regression needs a baseline", hint="give one with --baseline FILE")
     for regression in regressions:
         assert baseline is not None
         _find(regression.metric, task, "--max-regression")
-        names = select(regression.metric, baseline.metrics)
+        names = matching(regression.metric, baseline.metrics)
         if not any(name in baseline.metrics for name in names):
             raise UsageError(
                 f"--max-regression: {regression.metric} is not in {baseline.path}",
@@ -52,28 +59,28 @@ def check_regressions(
                 raise UsageError(f"--max-regression: {name} is not finite in {baseline.path}")
 
 
-def select(name: str, metrics: Iterable[str]) -> list[str]:
-    """Return the metrics that a gate is about: those of a family, or the one of that name."""
-    return [each for each in metrics if family(each) == name] if "*" in name else [name]
+def matching(name: str, metrics: Iterable[str]) -> list[str]:
+    """Return the metrics that a gate is about: all that match a pattern, or the one named."""
+    return [each for each in metrics if catalogue_name(each) == name] if "*" in name else [name]
 
 
 def _find(name: str, task: str, origin: str) -> Metric:
-    metrics = [metric.name for metric in metrics_of(task)]
-    metric = find_metric(name, task)
-    if metric is not None and _has(metrics, name):
+    names = [metric.name for metric in TASKS[task].measured]
+    metric = find_metric(name, (*TASKS[task].metrics, *ALWAYS))
+    if metric is not None and _has(names, name):
         return metric
     if name in _names_of_all_tasks():
-        hint = f"available: {', '.join(metrics)}"
+        hint = f"available: {', '.join(names)}"
         raise UsageError(f"{origin}: {name} is not measured for the task {task}", hint=hint)
-    raise UsageError(f"{origin}: unknown metric: {name}", hint=did_you_mean(name, metrics))
+    raise UsageError(f"{origin}: unknown metric: {name}", hint=did_you_mean(name, names))
 
 
 def _has(metrics: list[str], name: str) -> bool:
     if "*" in name:
-        return any(family(metric) == name for metric in metrics)
+        return any(catalogue_name(metric) == name for metric in metrics)
     return any(fnmatchcase(name, metric) for metric in metrics)
 
 
 def _names_of_all_tasks() -> set[str]:
-    names = {metric.name for task in TASKS for metric in metrics_of(task)}
-    return names | {family(name) for name in names}
+    names = {metric.name for task in TASKS.values() for metric in task.measured}
+    return names | {catalogue_name(name) for name in names}

@@ -1,10 +1,11 @@
-"""What is asked of a comparison, and what became of it, as plain data."""
+"""What a comparison must meet, and the verdicts on it, as plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from quantcli.comparison.gates.baseline import Baseline
 from quantcli.comparison.metrics import find_metric
 
 Status = Literal["passed", "failed"]
@@ -12,9 +13,9 @@ Status = Literal["passed", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A limit on a metric, or on each of a family such as `cosine_*`.
+    """A limit on a metric, or on every metric that a pattern such as `cosine_*` matches.
 
-    `origin` is what asked for it, as messages call it: an option, "recipe" or "baseline".
+    `origin` is where it comes from, as messages call it: an option, "recipe" or "baseline".
     """
 
     metric: str
@@ -25,7 +26,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """How much worse than in the baseline a metric may be: a number, or percent of its value."""
+    """How much worse than the baseline a metric may be: a number, or percent of its value."""
 
     metric: str
     tolerance: float
@@ -43,11 +44,25 @@ class Regression:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What became of a gate. `value` is None where the metric was not measured.
+class Requirements:
+    """What a comparison must meet: gates, and regressions against a baseline.
 
-    The measured value decides. A gate that it meets is `uncertain` if the limit lies inside the
-    95 % interval: other samples might not have met it.
+    If `strict`, uncertain gates fail. If `report_only`, failed gates do not fail the command.
+    """
+
+    gates: tuple[Gate, ...] = ()
+    regressions: tuple[Regression, ...] = ()
+    baseline: Baseline | None = None
+    strict: bool = False
+    report_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The result of one gate. `value` is None if the metric was not measured.
+
+    The measured value decides. A passed gate is `uncertain` if its limit is inside the 95 %
+    interval: it might fail on other samples.
     """
 
     metric: str
@@ -63,18 +78,18 @@ class Verdict:
 
     @property
     def condition(self) -> str:
-        """What was asked, such as `kl_mean <= 0.02`."""
+        """The gate as text, such as `kl_mean <= 0.02`."""
         return f"{self.metric} {self.operator} {self.limit:.12g}"
 
     @property
     def outcome(self) -> str:
-        """What a report calls it: passed, failed or uncertain."""
+        """The verdict as reports print it: passed, failed or uncertain."""
         return "uncertain" if self.uncertain else self.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The verdicts on a comparison. If `strict`, an uncertain gate fails too."""
+    """The verdicts on a comparison; `strict` and `report_only` are those of `Requirements`."""
 
     verdicts: tuple[Verdict, ...]
     strict: bool = False
@@ -82,17 +97,17 @@ class Judgement:
 
     @property
     def failed(self) -> tuple[Verdict, ...]:
-        """The gates that were not passed."""
-        return tuple(verdict for verdict in self.verdicts if not self.lets_pass(verdict))
+        """The gates that did not pass."""
+        return tuple(verdict for verdict in self.verdicts if not self.accepts(verdict))
 
     @property
     def passed(self) -> bool:
-        """Whether every gate was passed."""
+        """Whether every gate passed."""
         return not self.failed
 
     @property
     def exit_ok(self) -> bool:
-        """Whether the command ends well: every gate was passed, or the report is all there is."""
+        """Whether the command succeeds: every gate passed, or failures are only reported."""
         return self.passed or self.report_only
 
     @property
@@ -108,6 +123,6 @@ class Judgement:
             parts[int(self.strict)] += f" ({uncertain} uncertain)"
         return f"{gates}: {', '.join(part for part in parts if not part.startswith('0'))}"
 
-    def lets_pass(self, verdict: Verdict) -> bool:
-        """Tell whether a verdict counts as passed."""
+    def accepts(self, verdict: Verdict) -> bool:
+        """Return whether a verdict counts as passed."""
         return verdict.status == "passed" and not (self.strict and verdict.uncertain)

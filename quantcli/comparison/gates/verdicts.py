@@ -1,16 +1,24 @@
-"""Gates and a comparison -> verdicts."""
+"""From a comparison and its requirements to verdicts."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from quantcli.comparison import Comparison, Measurement
 from quantcli.comparison.gates.baseline import Baseline
-from quantcli.comparison.gates.check import check_regressions, select
-from quantcli.comparison.gates.gate import Gate, Judgement, Regression, Status, Verdict
-from quantcli.comparison.metrics import family, metrics_of
+from quantcli.comparison.gates.check import check_regressions, matching
+from quantcli.comparison.gates.gate import (
+    Gate,
+    Judgement,
+    Regression,
+    Requirements,
+    Status,
+    Verdict,
+)
+from quantcli.comparison.metrics import catalogue_name
+from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError, did_you_mean
 
 _HOLDS = {
@@ -22,31 +30,28 @@ _HOLDS = {
 }
 
 
-def judge(
-    comparison: Comparison,
-    gates: Iterable[Gate],
-    *,
-    strict: bool = False,
-    report_only: bool = False,
-    baseline: Baseline | None = None,
-    regressions: Sequence[Regression] = (),
-) -> Judgement:
-    """Return a verdict for every gate, regression and output that held values not finite.
+def judge(comparison: Comparison, requirements: Requirements) -> Judgement:
+    """Return a verdict for every gate, regression, and output with NaN or infinite values.
 
-    Raises `UsageError` for a gate on an output that the model does not have, and where
-    `regressions` ask for what the baseline lacks.
+    Raises `UsageError` for a gate on an output that the model does not have, and for a regression
+    of a metric that the baseline does not have.
     """
+    baseline, regressions = requirements.baseline, requirements.regressions
     check_regressions(regressions, baseline, comparison.task)
-    verdicts = [verdict for gate in gates for verdict in _of_gate(gate, comparison)]
+    verdicts = [verdict for gate in requirements.gates for verdict in _of_gate(gate, comparison)]
     if baseline is not None:
         for regression in regressions:
             verdicts += _of_regression(regression, baseline, comparison)
     verdicts += _of_outputs(comparison)
-    return Judgement(verdicts=tuple(verdicts), strict=strict, report_only=report_only)
+    return Judgement(
+        verdicts=tuple(verdicts),
+        strict=requirements.strict,
+        report_only=requirements.report_only,
+    )
 
 
 def _of_gate(gate: Gate, comparison: Comparison) -> Iterator[Verdict]:
-    names = select(gate.metric, comparison.metrics) or [gate.metric]
+    names = matching(gate.metric, comparison.metrics) or [gate.metric]
     for name in names:
         if name not in comparison.metrics:
             _check_output(gate, comparison)
@@ -56,12 +61,12 @@ def _of_gate(gate: Gate, comparison: Comparison) -> Iterator[Verdict]:
 def _of_regression(
     regression: Regression, baseline: Baseline, comparison: Comparison
 ) -> Iterator[Verdict]:
-    for name in select(regression.metric, baseline.metrics):
+    for name in matching(regression.metric, baseline.metrics):
         before = baseline.metrics[name].value
         relation, limit = regression.limit(before)
         gate = Gate(metric=name, operator=relation, limit=limit, origin="baseline")
-        asked = f"{before:.6g} in the baseline, {regression} worse at most"
-        yield _verdict(name, gate, comparison, asked)
+        reason = f"{before:.6g} in the baseline, {regression} worse at most"
+        yield _verdict(name, gate, comparison, reason)
 
 
 def _of_outputs(comparison: Comparison) -> Iterator[Verdict]:
@@ -79,7 +84,7 @@ def _of_outputs(comparison: Comparison) -> Iterator[Verdict]:
             )
 
 
-def _verdict(name: str, gate: Gate, comparison: Comparison, asked: str) -> Verdict:
+def _verdict(name: str, gate: Gate, comparison: Comparison, reason: str) -> Verdict:
     measured = comparison.metrics.get(name)
     status = _status(gate, measured)
     uncertain = status == "passed" and _is_uncertain(gate, measured)
@@ -92,7 +97,7 @@ def _verdict(name: str, gate: Gate, comparison: Comparison, asked: str) -> Verdi
         high=measured.high if measured else None,
         status=status,
         uncertain=uncertain,
-        message=f"{_message(name, gate, measured, status, uncertain=uncertain)} ({asked})",
+        message=f"{_message(name, gate, measured, status, uncertain=uncertain)} ({reason})",
         origin=gate.origin,
     )
 
@@ -104,7 +109,7 @@ def _status(gate: Gate, measured: Measurement | None) -> Status:
 
 
 def _is_uncertain(gate: Gate, measured: Measurement | None) -> bool:
-    """Tell whether the limit lies inside the 95 % interval of the metric."""
+    """Return whether the limit is inside the 95 % interval of the metric."""
     if measured is None or measured.low is None or measured.high is None:
         return False
     return measured.low < gate.limit < measured.high
@@ -118,19 +123,19 @@ def _message(
         return f"{name} was not measured, but must be {limit}"
     if math.isnan(measured.value):
         return f"{name} is not a number, but must be {limit}"
-    value = f"{name} is {_unlike(gate.limit, measured.value)}"
+    value = f"{name} is {_digits(gate.limit, measured.value)}"
     if status == "failed":
         return f"{value}, but must be {limit}"
     if not uncertain:
         return f"{value}, which is {limit}"
     assert measured.low is not None
     assert measured.high is not None
-    low, high = (_unlike(gate.limit, end) for end in (measured.low, measured.high))
+    low, high = (_digits(gate.limit, end) for end in (measured.low, measured.high))
     return f"{value}, which is {limit}, but uncertain: its 95 % interval is {low} to {high}"
 
 
-def _unlike(limit: float, value: float) -> str:
-    """Spell a value with 6 digits, or as many more as tell it from the limit."""
+def _digits(limit: float, value: float) -> str:
+    """Format a value with 6 digits, or as many more as it takes to differ from the limit."""
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{value:.0f}"
     for digits in range(6, 17):
@@ -141,9 +146,9 @@ def _unlike(limit: float, value: float) -> str:
 
 
 def _check_output(gate: Gate, comparison: Comparison) -> None:
-    """Refuse a metric of an output that there is not; one that there is was not measured."""
-    pattern = family(gate.metric)
-    known = {metric.name for metric in metrics_of(comparison.task)}
+    """Raise `UsageError` if the gate names an output that the model does not have."""
+    pattern = catalogue_name(gate.metric)
+    known = {metric.name for metric in TASKS[comparison.task].measured}
     known |= {pattern.replace("*", output) for output in comparison.nonfinite}
     if "*" in pattern and gate.metric not in known | {pattern}:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What the models are fed, and what identifies it."""
+"""The inputs of the models for one sample, and the hash of all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Feed:
     """One sample as the models take it: a batch of one.
 
-    `output` names what comes of it ("text", "image"). `labels` are the right tokens where the
-    sample gives them; `chosen` the positions that count where not all do. `generate` says that
-    the models also continue it; `prompt` is what a report then shows.
+    `output` names its result ("text", "image"). `labels` are the right tokens if the sample has
+    them, `chosen` the positions that count if not all do. With `generate` the models also generate
+    text, which reports show after `prompt`.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Feed:
 
 
 def hash_feeds(feeds: Iterable[Feed], task: str) -> str:
-    """Return the sha256 of what the models are fed: names of samples do not count."""
+    """Return the sha256 of the inputs of the models, without the names of the samples."""
     digest = hashlib.sha256(task.encode())
     for feed in feeds:
         extra = {"labels": feed.labels, "chosen": feed.chosen}

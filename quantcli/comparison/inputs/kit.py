@@ -1,4 +1,4 @@
-"""What turns samples into inputs: the tokenizer and the processors of the models."""
+"""From samples to inputs: the tokenizer and the processors of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint.jsonfile import parse_object
-from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.processors import FAILURES
 from quantcli.comparison.samples import SAMPLING_RATE
 from quantcli.errors import ModelError, QuantcliError
@@ -38,23 +37,25 @@ TOKENIZER_FILES = (
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor.json")
 
 _CONFIGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-"""Files that are no tokenizer by themselves."""
+"""Files that do not make a tokenizer by themselves."""
 
 ENDLESS = 10**9
-"""What a tokenizer without a limit says is more than this."""
+"""A tokenizer without a limit has a `model_max_length` above this."""
 
 
 @dataclass
 class Kit:
-    """The tokenizer and the processors of one folder; None for those that it has no files of."""
+    """The tokenizer and the processors in a model's folder; None for those without files."""
 
     folder: Path
     config: Mapping[str, Any]
+    model: str = ""
+    """The model's name, for messages."""
     trust_remote_code: bool = False
     twin: Kit | None = None
-    """The other model's kit, where its tokenizer has to give the same tokens."""
+    """The other model's kit, if its tokenizer must be checked to give the same tokens."""
     truncated: list[str] = field(default_factory=list)
-    """The names of samples that were longer than the model takes."""
+    """The names of samples that are too long for the model."""
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -68,7 +69,7 @@ class Kit:
 
     @cached_property
     def image_processor(self) -> Any:
-        """The image processor, or None; Pillow's backend, as torchvision may not be there."""
+        """The image processor, or None. Uses Pillow, since torchvision may not be installed."""
         if not self._has_processor:
             return None
         from transformers import AutoImageProcessor
@@ -86,9 +87,9 @@ class Kit:
 
     @cached_property
     def processor(self) -> Any:
-        """The processor of texts with pictures or recordings, or None where it cannot be had.
+        """The processor of texts with images or recordings, or None if it cannot be loaded.
 
-        Many need torchvision, only for videos; the parts of those are used one by one.
+        Many need torchvision, but only for videos: then their parts are used one by one.
         """
         if not self._has_processor or self.tokenizer is None:
             return None
@@ -106,32 +107,32 @@ class Kit:
 
     @cached_property
     def max_tokens(self) -> int | None:
-        """The most tokens that the model takes, or None where nothing limits them."""
+        """Maximum number of tokens that the model takes, or None without a limit."""
         text = self.config.get("text_config") or self.config
         limits = [
             getattr(self.tokenizer, "model_max_length", None),
             text.get("max_position_embeddings"),
-            text.get("n_positions") if "d_kv" not in text else None,  # relative ones in T5
-            _json(self.folder / "sentence_bert_config.json").get("max_seq_length"),
+            text.get("n_positions") if "d_kv" not in text else None,  # T5's positions are relative
+            read_json(self.folder / "sentence_bert_config.json").get("max_seq_length"),
         ]
         known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < ENDLESS]
         return min(known, default=None)
 
     def tokenize(self, name: str, text: str) -> dict[str, torch.Tensor]:
-        """Return the model's inputs for a text, (1, tokens) each; too long a one is cut."""
+        """Return the model's inputs for a text, (1, tokens) each; truncates a long one."""
         limit = self.max_tokens
         whole = self.check_twin(name, text)
         if limit is not None and len(whole) > limit:
             self.truncated.append(name)
-        with self._at_work("tokenizer"):
+        with self._reporting("tokenizer"):
             given = self.tokenizer(
                 text, truncation=limit is not None, max_length=limit, return_tensors="pt"
             )
             return dict(given)
 
     def check_twin(self, name: str, text: str) -> list[int]:
-        """Return the tokens of a text. Raises `ModelError` where the other model has others."""
-        with self._at_work("tokenizer"):
+        """Return the tokens of a text. Raises `ModelError` if the other model's differ."""
+        with self._reporting("tokenizer"):
             whole: list[int] = self.tokenizer(text)["input_ids"]
             if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
                 raise ModelError(f"the tokenizers of the two models differ on {name}")
@@ -146,9 +147,9 @@ class Kit:
         return torch.tensor(self.tokenizer(text_target=target)["input_ids"])
 
     def process(self, kind: str, value: Any, text: str) -> dict[str, torch.Tensor] | None:
-        """Return the inputs for a picture or a recording with a text, by the processor of both.
+        """Return the inputs for an image or a recording with a text, from the joint processor.
 
-        None where there is no such processor, or it does not take them.
+        None if there is no such processor, or if it fails on them.
         """
         if self.processor is None:
             return None
@@ -164,11 +165,11 @@ class Kit:
 
     def see(self, image: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for an image, (1, ...)."""
-        with self._at_work("image processor"):
+        with self._reporting("image processor"):
             return dict(self.image_processor(images=image, return_tensors="pt"))
 
     def hear(self, name: str, audio: Any) -> dict[str, torch.Tensor]:
-        """Return the model's inputs for mono audio of `SAMPLING_RATE`, (1, ...)."""
+        """Return the model's inputs for mono audio at `SAMPLING_RATE`, (1, ...)."""
         limit = getattr(self.feature_extractor, "n_samples", None)
         if isinstance(limit, int) and len(audio) > limit:
             self.truncated.append(name)
@@ -176,18 +177,18 @@ class Kit:
         if rate != SAMPLING_RATE:
             message = f"its feature extractor takes recordings of {rate} Hz, not {SAMPLING_RATE} Hz"
             raise ModelError(message, hint="try --task outputs")
-        with self._at_work("feature extractor"):
+        with self._reporting("feature extractor"):
             found = self.feature_extractor(audio, sampling_rate=rate, return_tensors="pt")
             return dict(found)
 
     def decode(self, tokens: list[int]) -> str:
-        """Return tokens as text; without a tokenizer, their numbers."""
+        """Return tokens as text, or their numbers without a tokenizer."""
         if self.tokenizer is None:
             return " ".join(map(str, tokens))
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     @contextmanager
-    def _at_work(self, what: str) -> Iterator[None]:
+    def _reporting(self, what: str) -> Iterator[None]:
         """Raise `ModelError` if the tokenizer or a processor fails, whatever it raises."""
         try:
             yield
@@ -200,7 +201,7 @@ class Kit:
     def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
         for name in files:
             if name.endswith(".json"):
-                _json(self.folder / name)
+                read_json(self.folder / name)
         try:
             return kind.from_pretrained(
                 str(self.folder.resolve()),
@@ -212,13 +213,13 @@ class Kit:
             raise
         except Exception as error:  # tokenizers raises nothing more specific
             reason = first_line(error)
-            reason = reason.partition(". ")[0]  # what follows is advice for another situation
+            reason = reason.partition(". ")[0]  # the rest is advice that does not apply here
             what = kind.__name__.removeprefix("Auto")
             raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error
 
 
 def _prompt(processor: Any, kind: str, text: str) -> str:
-    """Return a text as the processor wants it: as a chat, or after the token of the picture."""
+    """Return a text as the processor expects it: as a chat, or after the token of the image."""
     if getattr(processor, "chat_template", None):
         content = [{"type": kind}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": content}]
@@ -227,55 +228,6 @@ def _prompt(processor: Any, kind: str, text: str) -> str:
     return text if token is None else f"{token}\n{text}"
 
 
-def make_kit(original: Side, quantized: Side) -> Kit:
-    """Return what prepares the samples of both models.
-
-    Raises `ModelError` where the two would not see the same.
-    """
-    first, second = (
-        Kit(side.folder, side.config, trust_remote_code=side.trust_remote_code)
-        for side in (original, quantized)
-    )
-    if not _any(first.folder, TOKENIZER_FILES + PROCESSOR_FILES):
-        return second
-    names = f"{original.summary.model} and {quantized.summary.model}"
-    if not _equal(first.folder, second.folder, TOKENIZER_FILES):
-        _check_tokenizers(first, second, names)
-    if not _equal(first.folder, second.folder, PROCESSOR_FILES):
-        _check_processors(first, second, names)
-    return first
-
-
-def _check_tokenizers(first: Kit, second: Kit, names: str) -> None:
-    one, other = first.tokenizer, second.tokenizer
-    if one is None or other is None:
-        return
-    if one.get_vocab() != other.get_vocab():
-        raise ModelError(f"the tokenizers of {names} differ: not the same vocabulary")
-    first.twin = second
-
-
-def _check_processors(first: Kit, second: Kit, names: str) -> None:
-    for name in PROCESSOR_FILES:
-        one, other = (_json(kit.folder / name) for kit in (first, second))
-        if one and other and one != other:
-            raise ModelError(f"the processors of {names} differ in {name}")
-
-
-def _equal(first: Path, second: Path, names: tuple[str, ...]) -> bool:
-    """Tell whether two folders hold the same files of these names, or the second holds none."""
-    if not _any(second, names):
-        return True
-    return all(_content(first / name) == _content(second / name) for name in names)
-
-
-def _any(folder: Path, names: tuple[str, ...]) -> bool:
-    return any((folder / name).is_file() for name in names)
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file, empty without a file. Raises `ModelError` if damaged."""
     return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}

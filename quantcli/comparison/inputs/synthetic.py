@@ -1,4 +1,4 @@
-"""Seeded random inputs, from what a config says of the shapes that its model takes."""
+"""Seeded random inputs, in the shapes that a config gives."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ from typing import Any
 import torch
 
 from quantcli.comparison.inputs.processors import FAILURES, feature_extractor, image_processor, part
+from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS
 from quantcli.errors import ModelError
 
 LENGTHS = (8, 33)
-"""Tokens of a synthetic text: from, and up to but not including."""
+"""Tokens of a random text: from, and up to but not including."""
 
 WAVE = 16000
-"""Values of a synthetic waveform: a second of it."""
+"""Values of a random waveform: one second."""
 
 PICTURE = (84, 56)
-"""Width and height of a synthetic picture, where the model takes any."""
+"""Width and height of a random picture for models that take any size."""
 
 FRAMES = 16
-"""Frames of synthetic codes of audio."""
-
-SCENES = ("pixel_values", "flattened_patches")
-SOUNDS = ("input_features", "input_values")
-"""The inputs by which models take a picture or a recording."""
+"""Frames of random audio codes."""
 
 _OTHER_TOKENS = ("_token_id", "_token_index", "_token_ids")
-"""How the keys end under which a config names tokens that are no words."""
+"""Suffixes of the config keys that hold ids of special tokens."""
 
 
 class Synthetic:
-    """Makes inputs, (1, ...) each; the same seed makes the same ones."""
+    """Makes inputs, (1, ...) each; the same seed gives the same inputs."""
 
     def __init__(self, config: Mapping[str, Any], *, seed: int) -> None:
         self._config = config
@@ -43,11 +40,11 @@ class Synthetic:
 
     @property
     def has_text(self) -> bool:
-        """Tell whether the config says how many tokens there are."""
+        """Whether the config gives the size of the vocabulary."""
         return "vocab_size" in self._text
 
     def tokens(self, limit: int | None = None) -> torch.Tensor:
-        """Return token ids that are not special. Raises `ModelError` where there are no tokens."""
+        """Return token ids that are not special. Raises `ModelError` without a vocabulary."""
         if not self.has_text:
             raise ModelError(
                 "no tokenizer was found, and its config has no vocab_size to make tokens from",
@@ -55,15 +52,15 @@ class Synthetic:
             )
         low, high = LENGTHS
         positions = self._text.get("max_position_embeddings") or self._text.get("n_positions")
-        most = min(value for value in (limit, positions, high - 1) if value)
-        length = int(self._random(min(low, most), most + 1, (1,)))
+        longest = min(value for value in (limit, positions, high - 1) if value)
+        length = int(self._random(min(low, longest), longest + 1, (1,)))
         special = _special(self._config) | _special(self._text)
         ids = self._random(0, int(self._text["vocab_size"]), (1, 4 * length))
         plain = [token for token in ids[0].tolist() if token not in special]
         return torch.tensor([plain[:length]])
 
     def image(self) -> torch.Tensor:
-        """Return pixel values as a processor would: about zero, with a spread of one."""
+        """Return pixel values like a processor's: mean 0, standard deviation 1."""
         size = self._vision.get("image_size") or self._config.get("image_size") or 224
         if isinstance(size, Mapping):
             size = (size["height"], size["width"])
@@ -72,7 +69,7 @@ class Synthetic:
         return self._normal(1, int(channels), int(height), int(width))
 
     def features(self) -> torch.Tensor:
-        """Return the features of audio: as many bins and frames as Whisper's config says."""
+        """Return audio features, with the bins and frames of a config like Whisper's."""
         width = self._config.get("feature_projection_input_dim")
         if width is not None:  # Wav2Vec2-BERT, whose frames come first
             return self._normal(1, FRAMES, int(width))
@@ -85,21 +82,21 @@ class Synthetic:
         return self._normal(1, WAVE)
 
     def pictures(self, names: frozenset[str]) -> dict[str, torch.Tensor]:
-        """Return those of the named inputs that show a picture; empty where there are none."""
-        main = next((name for name in SCENES if name in names), None)
+        """Return those of the named inputs that hold a picture; empty if none do."""
+        main = next((name for name in IMAGE_INPUTS if name in names), None)
         if main is None:
             return {}
         found = self._processed(names)
         if main not in found:
             found = {"pixel_values": self.image()} if main == "pixel_values" else {}
         frames = self._config.get("num_frames")
-        if frames and found and found[main].dim() == 5:  # a video, of which this is a frame
+        if frames and found and found[main].dim() == 5:  # a video: repeat the frame
             found[main] = found[main].expand(-1, int(frames), -1, -1, -1).contiguous()
         return found
 
     def sounds(self, names: frozenset[str]) -> dict[str, torch.Tensor]:
-        """Return those of the named inputs that hold a recording; empty where there are none."""
-        main = next((name for name in SOUNDS if name in names), None)
+        """Return those of the named inputs that hold a recording; empty if none do."""
+        main = next((name for name in AUDIO_INPUTS if name in names), None)
         if main is None:
             return {}
         if main == "input_features" and {"max_source_positions", "num_mel_bins"} <= {*self._audio}:
@@ -112,14 +109,14 @@ class Synthetic:
         return found
 
     def codes(self) -> torch.Tensor:
-        """Return codes of audio, (codebooks, frames), or tokens where a decoder writes text."""
+        """Return audio codes, (codebooks, frames), or tokens if the decoder generates text."""
         books = self._decoder.get("num_codebooks")
         if books is None:
             return self.tokens()
         return self._random(0, int(self._decoder["vocab_size"]), (int(books), FRAMES))
 
     def inputs(self, model_class: Any) -> dict[str, torch.Tensor]:
-        """Return all inputs that a class of any kind takes: text, picture, recording."""
+        """Return all inputs that a class takes: text, picture, recording."""
         names = forward_names(model_class)
         made = {**self.pictures(names), **self.sounds(names)}
         if "input_ids" in names and self.has_text:
@@ -133,7 +130,7 @@ class Synthetic:
         return made
 
     def main_input(self, model_class: Any) -> dict[str, torch.Tensor]:
-        """Return the one input without which a class cannot be run, and a decoder's."""
+        """Return the main input of a class, and its decoder's."""
         main = model_class.main_input_name
         made = self.inputs(model_class)
         return {name: value for name, value in made.items() if name in (main, "decoder_input_ids")}
@@ -143,7 +140,7 @@ class Synthetic:
         return part(self._config, "decoder")
 
     def _processed(self, names: frozenset[str]) -> dict[str, torch.Tensor]:
-        """Show noise to the image processor of the model's type."""
+        """Return what the image processor of the model's type makes of noise."""
         from PIL import Image
 
         processor = image_processor(self._config, names)
@@ -154,11 +151,11 @@ class Synthetic:
             found = processor(images=Image.fromarray(noise.numpy()), return_tensors="pt")
         except FAILURES:
             return {}
-        # a mask over patches is named as that over tokens: it is one where there are no tokens
+        # the mask of the patches has the name of the tokens' mask: drop it if there are tokens
         return _named(dict(found), names - {"attention_mask"} if "input_ids" in names else names)
 
     def _extracted(self) -> dict[str, Any]:
-        """Play noise to the feature extractor of the model's type."""
+        """Return what the feature extractor of the model's type makes of noise."""
         extractor = feature_extractor(self._config)
         if extractor is None:
             return {}
@@ -177,7 +174,7 @@ class Synthetic:
 
 
 def forward_names(model_class: Any) -> frozenset[str]:
-    """Return the names of what a class's forward pass takes."""
+    """Return the names of the parameters of a class's forward pass."""
     return frozenset(inspect.signature(model_class.forward).parameters)
 
 

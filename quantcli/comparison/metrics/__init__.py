@@ -2,11 +2,11 @@
 
 from quantcli.comparison.metrics.catalogue import (
     ALWAYS,
-    TASKS,
-    Metric,
-    family,
+    METRICS,
+    any_metric,
+    catalogue_name,
     find_metric,
-    metrics_of,
 )
+from quantcli.comparison.metrics.metric import Metric
 
-__all__ = ["ALWAYS", "TASKS", "Metric", "family", "find_metric", "metrics_of"]
+__all__ = ["ALWAYS", "METRICS", "Metric", "any_metric", "catalogue_name", "find_metric"]

@@ -1,7 +1,7 @@
-"""95 % intervals by the bootstrap: samples are drawn again, with replacement, many times.
+"""95 % intervals by the bootstrap: samples are drawn again many times, with replacement.
 
-Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile intervals. What belongs to
-one sample (the tokens of a text) is drawn together, as it is not independent.
+Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile intervals. The values of
+one sample (the tokens of a text) are drawn together, since they are not independent.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Interval = tuple[float, float]
 
 
 class Bootstrap:
-    """Draws of `count` samples, the same ones for every metric: differences stay paired.
+    """Draws of `count` samples, the same ones for every metric, so that differences stay paired.
 
-    Each method returns the values that a statistic takes over the draws, (DRAWS,).
+    Each method returns the values of a statistic over the draws, (DRAWS,).
     """
 
     def __init__(self, count: int, *, seed: int) -> None:
@@ -34,17 +34,17 @@ class Bootstrap:
         self._weights: Array = drawn.astype(np.float64)
 
     def ratio(self, sums: Array, counts: Array) -> Array:
-        """Return the pooled mean: sums (samples,) of `counts` (samples,) values each."""
+        """Return the pooled mean, from sums (samples,) of `counts` (samples,) values each."""
         totals = self._weights @ counts
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray((self._weights @ sums) / totals)
 
     def mean(self, values: Array) -> Array:
-        """Return the mean of one value a sample."""
+        """Return the mean of one value per sample."""
         return self.ratio(values, np.ones(len(values)))
 
     def quantile(self, values: Array, owners: npt.NDArray[np.int64], level: float) -> Array:
-        """Return a quantile of pooled values; `owners` says which sample each belongs to."""
+        """Return a quantile of pooled values; `owners` is the sample of each."""
         order = np.argsort(values)
         ordered, owned = values[order], owners[order]
         return np.concatenate(
@@ -67,20 +67,20 @@ class Bootstrap:
 
 
 def interval(draws: Array) -> Interval:
-    """Return the 2.5 % and 97.5 % quantiles of what the draws gave.
+    """Return the 2.5 % and 97.5 % quantiles of a statistic over the draws.
 
-    Draws that gave nothing (NaN: no pair of different samples, say) are left out.
+    Leaves out NaN, as from a draw without two different samples.
     """
     some = draws[~np.isnan(draws)]
     if not len(some):
         return float("nan"), float("nan")
-    # of values that were drawn: between two infinite ones there is nothing to interpolate
+    # no interpolation, which fails between two infinite values
     low, high = np.quantile(some, LEVELS, method="inverted_cdf")
     return float(low), float(high)
 
 
 def standard_error(draws: Array) -> float:
-    """Return the standard deviation of what the draws gave."""
+    """Return the standard deviation of a statistic over the draws."""
     return float(np.std(draws, ddof=1))
 
 
@@ -97,4 +97,4 @@ def _quantiles(ordered: Array, weights: Array, level: float) -> Array:
 
 
 Statistic = Callable[[Bootstrap], Array]
-"""What a metric is over the draws."""
+"""From the draws to the values of a metric over them."""

@@ -1,4 +1,4 @@
-"""How far apart two distributions over tokens or labels are, in float64."""
+"""Distances between distributions over tokens or labels, in float64."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 Array = npt.NDArray[np.float64]
 
 CHUNK = 1 << 21
-"""Logits that are widened to float64 at a time: 16 MB."""
+"""Number of logits that are converted to float64 at a time: 16 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distances:
-    """What two rows of logits differ in, for each of n rows (positions, labels).
+    """The distances between two sets of logits, for each of n rows (positions, labels).
 
-    `kl` in nats; `same_top` is 1 where both have the same greatest logit, else 0; `logit` is the
-    greatest absolute difference of a logit.
+    `kl` in nats; `same_top` is 1 if both have the same top class, else 0; `logit` is the maximum
+    absolute difference of a logit.
     """
 
     kl: Array
@@ -29,7 +29,7 @@ class Distances:
 
     @classmethod
     def join(cls, parts: list[Distances]) -> Distances:
-        """Put rows one after the other."""
+        """Concatenate the rows of several sets."""
         columns = [field.name for field in fields(cls)]
         return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns})
 
@@ -37,8 +37,8 @@ class Distances:
 def distances(original: torch.Tensor, quantized: torch.Tensor) -> Distances:
     """Compare two sets of logits, (n, classes) each.
 
-    KL(original || quantized) = sum of p (ln p - ln q), with p and q from the softmax of all logits:
-    no probability is cut off.
+    KL(original || quantized) = sum of p (ln p - ln q), where p and q are the softmax of all logits:
+    no probability is left out.
     """
     parts = [_distances(x, y) for x, y in _chunks(original, quantized)]
     return Distances.join(parts)
@@ -47,7 +47,7 @@ def distances(original: torch.Tensor, quantized: torch.Tensor) -> Distances:
 def binary_distances(original: torch.Tensor, quantized: torch.Tensor) -> Distances:
     """Compare logits of labels that do not exclude each other, (n, labels) each.
 
-    Each label is a distribution of its own, so n * labels rows come out.
+    Each label is a distribution of its own, so the result has n * labels rows.
     """
     x, y = (
         torch.stack([logits.flatten().double(), torch.zeros(logits.numel(), dtype=torch.double)], 1)
@@ -71,7 +71,7 @@ def _distances(original: torch.Tensor, quantized: torch.Tensor) -> Distances:
     log_p, log_q = _log_softmax(x), _log_softmax(y)
     p = log_p.exp()
     terms = torch.where(p > 0, p * (log_p - log_q), 0.0)
-    difference = torch.where(x == y, 0.0, (x - y).abs())  # equal infinities differ by nothing
+    difference = torch.where(x == y, 0.0, (x - y).abs())  # inf - inf is NaN
     return Distances(
         kl=terms.sum(dim=1).clamp_min(0).numpy(),
         same_top=(x.argmax(dim=1) == y.argmax(dim=1)).double().numpy(),

@@ -1,4 +1,4 @@
-"""How far two sequences of tokens agree."""
+"""How much of two sequences of tokens is the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def common_prefix(first: Sequence[int], second: Sequence[int]) -> float:
-    """Return how much of the longer sequence comes before the first difference, 0 to 1."""
+    """Return the share of the longer sequence before the first difference, 0 to 1."""
     longer = max(len(first), len(second))
     if longer == 0:
         return 1.0

@@ -1,4 +1,4 @@
-"""How alike two outputs are as vectors, in float64."""
+"""Similarity of two outputs as vectors, in float64."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Array = npt.NDArray[np.float64]
 
 
 def cosine(x: Array, y: Array) -> float:
-    """Return x·y / sqrt(x·x · y·y), which is exactly 1 where x and y are equal.
+    """Return x·y / sqrt(x·x · y·y), exactly 1 if x and y are equal.
 
-    Of two zero vectors it is 1, of one it is 0.
+    Two zero vectors give 1, a single one gives 0.
     """
     squares = float(x @ x) * float(y @ y)
     if squares == 0:
@@ -22,7 +22,7 @@ def cosine(x: Array, y: Array) -> float:
 def sqnr(x: Array, y: Array) -> float:
     """Return the signal-to-quantization-noise ratio in dB: 20 log10(‖x‖ / ‖x - y‖).
 
-    Infinite where x and y are equal.
+    Infinite if x and y are equal.
     """
     noise = float(np.linalg.norm(x - y))
     if noise == 0:
@@ -39,7 +39,7 @@ def similarities(rows: Array) -> Array:
 
 
 def ranks(values: Array) -> Array:
-    """Return the rank of each value from 0 on; equal values share their mean rank."""
+    """Return the rank of each value, from 0; equal values share their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts + 1) / 2)[inverse])
@@ -48,9 +48,9 @@ def ranks(values: Array) -> Array:
 def weighted_correlation(x: Array, y: Array, weights: Array) -> Array:
     """Return Pearson's correlation of x and y (n,) under each row of weights (b, n).
 
-    On ranks it is Spearman's. NaN where x or y does not vary, and where no weight is left.
+    On ranks it is Spearman's. NaN if x or y does not vary, or if all weights are 0.
     """
-    x, y = x - x.mean(), y - y.mean()  # the moments below lose no digits
+    x, y = x - x.mean(), y - y.mean()  # centred, so that the moments below lose no digits
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = weights / weights.sum(axis=1, keepdims=True)
         mean_x, mean_y = shares @ x, shares @ y

@@ -1,4 +1,4 @@
-"""The report as JUnit XML: a test case for each gate."""
+"""The report as JUnit XML, with a test case per gate."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from xml.etree import ElementTree as ET
 
 from quantcli.comparison.gates import Judgement, Verdict
+from quantcli.comparison.reports.formats import report_format
 from quantcli.comparison.reports.report import Report
 from quantcli.comparison.reports.rows import UNREACHED_TITLE, unreached_rows
 
 _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write."""
+"""Characters that XML 1.0 does not allow."""
 
 
+@report_format("junit")
 def junit(report: Report) -> str:
     """Return the report as JUnit XML."""
     suites = ET.Element("testsuites", name="quantcli compare")
@@ -46,7 +48,7 @@ def _suite(report: Report) -> ET.Element:
 def _case(verdict: Verdict, judgement: Judgement, task: str) -> ET.Element:
     case = _bare_case(verdict.condition, task)
     message = _clean(verdict.message)
-    if not judgement.lets_pass(verdict):
+    if not judgement.accepts(verdict):
         failure = ET.SubElement(case, "failure", message=message, type=verdict.outcome)
         failure.text = _clean(
             f"limit: {verdict.operator} {verdict.limit!r}\nvalue: {verdict.value!r}"

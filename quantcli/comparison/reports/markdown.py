@@ -1,4 +1,4 @@
-"""The report as Markdown, for a pull request or the summary of a job."""
+"""The report as Markdown, for a pull request or a job summary."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from quantcli.comparison import Comparison, Generated
 from quantcli.comparison.gates import Judgement
+from quantcli.comparison.reports.formats import report_format
 from quantcli.comparison.reports.report import Report
 from quantcli.comparison.reports.rows import (
     CHANGE_COLUMNS,
@@ -22,20 +23,21 @@ from quantcli.comparison.reports.rows import (
     unreached_rows,
 )
 
-MOST_TEXTS = 20
-"""How many generated texts are shown: a step summary takes 1 MiB. Those that differ come first."""
+MAX_TEXTS = 20
+"""Maximum number of generated texts, those that differ first: a step summary takes 1 MiB."""
 
 _SPECIAL = re.compile(r"([\\`*_~|<\[\]&$])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _NUMBERS = {"limit", "value", "95 % interval", "original", "quantized", "ratio", "baseline", "now"}
 _NUMBERS |= {"change", "count"}
-"""Columns that are set flush right."""
+"""Columns that are aligned right."""
 
 _CODE = {"gate", "metric", "module", "limit"}
-"""Columns that are set as code."""
+"""Columns that are formatted as code."""
 
 
+@report_format("markdown")
 def markdown(report: Report) -> str:
     """Return the report as GitHub's Markdown."""
     comparison = report.comparison
@@ -52,7 +54,7 @@ def markdown(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is, also in a cell of a table."""
+    """Return text that Markdown shows as it is, also in a table cell."""
     lines = [
         _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line) for line in text.expandtabs(1).splitlines()
     ]
@@ -95,8 +97,8 @@ def _texts(generated: Sequence[Generated]) -> Iterator[str]:
     if not generated:
         return
     shown = generated
-    if len(generated) > MOST_TEXTS:
-        shown = sorted(generated, key=lambda text: text.same)[:MOST_TEXTS]
+    if len(generated) > MAX_TEXTS:
+        shown = sorted(generated, key=lambda text: text.same)[:MAX_TEXTS]
     rows = [
         (text.prompt, text.original, text.quantized, "yes" if text.same else "no") for text in shown
     ]

@@ -1,4 +1,4 @@
-"""What there is to report, as plain data and as one JSON object."""
+"""The report of a comparison, as plain data and as one JSON object."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quantcli.comparison.gates import Baseline, Judgement, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A metric in the baseline, and now."""
+    """The value of a metric in the baseline, and now."""
 
     metric: str
     before: float
@@ -22,7 +22,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A comparison, what was made of it, and what it was held against."""
+    """A comparison, the verdicts on it, and the baseline."""
 
     comparison: Comparison
     judgement: Judgement
@@ -30,12 +30,12 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every gate was passed."""
+        """Whether every gate passed."""
         return self.judgement.passed
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What became of the metrics that the baseline holds too."""
+        """The metrics that are also in the baseline."""
         before = self.baseline.metrics if self.baseline else {}
         return tuple(
             Change(metric=name, before=before[name].value, now=measured.value)
@@ -45,7 +45,7 @@ class Report:
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """Return the report as JSON types; a value that is not finite is None."""
+    """Return the report as JSON types; non-finite values are None."""
     comparison, judgement = report.comparison, report.judgement
     return {
         "original": comparison.original.model,
@@ -85,7 +85,7 @@ def _gate(verdict: Verdict, judgement: Judgement) -> dict[str, Any]:
         "low": _finite(verdict.low),
         "high": _finite(verdict.high),
         "status": verdict.status,
-        "passed": judgement.lets_pass(verdict),
+        "passed": judgement.accepts(verdict),
         "uncertain": verdict.uncertain,
         "message": verdict.message,
         "origin": verdict.origin,

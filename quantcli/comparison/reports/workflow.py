@@ -1,4 +1,4 @@
-"""The report as workflow commands of GitHub Actions, which it shows beside a run."""
+"""The report as workflow commands, which GitHub Actions shows as annotations of a run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _TITLE = "quantcli compare"
 
 
 def annotate(report: Report) -> list[str]:
-    """Return the commands for a report.
+    """Return the workflow commands for a report.
 
-    An error for each gate that failed (a warning if failures are only reported), a warning for each
-    that is uncertain and for modules that no sample reached, and a notice if all gates passed.
+    An error for each failed gate (a warning if failures are only reported), a warning for each
+    uncertain gate and for modules that no sample reached, and a notice if all gates passed.
     """
     judgement = report.judgement
     lines = [line for verdict in judgement.verdicts for line in _of_gate(verdict, judgement)]
@@ -30,7 +30,7 @@ def annotate(report: Report) -> list[str]:
 def _of_gate(verdict: Verdict, judgement: Judgement) -> list[str]:
     if verdict.status == "passed" and not verdict.uncertain:
         return []
-    fails = not judgement.lets_pass(verdict) and not judgement.report_only
+    fails = not judgement.accepts(verdict) and not judgement.report_only
     level = "error" if fails else "warning"
     title = f"{_TITLE}: {verdict.condition} {verdict.outcome}"
     return [_command(level, title, verdict.message)]

@@ -1,4 +1,4 @@
-"""What the models are fed: built-in texts, images and recordings, and the user's own."""
+"""Samples to run the models on: built-in texts, images and recordings, and the user's own."""
 
 from quantcli.comparison.samples.gather import gather
 from quantcli.comparison.samples.sample import SAMPLING_RATE, Item, SampleOptions, Samples

@@ -1,4 +1,4 @@
-"""Recordings that are synthesised: tones, glides, vowels, noise, rhythm."""
+"""Built-in recordings, synthesised: tones, glides, vowels, noise, rhythm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VOWELS = {
 
 
 def built_in_audio(seed: int) -> list[tuple[str, Wave]]:
-    """Return recordings of 1 to 4 seconds, each with a name; the seed makes noise and pitch."""
+    """Return named recordings of 1 to 4 seconds; the seed decides their noise and pitch."""
     rng = np.random.default_rng(seed)
     made = {
         "a tone": _tone(2.0, 440 * 2 ** rng.uniform(-0.5, 0.5)),
@@ -35,7 +35,7 @@ def built_in_audio(seed: int) -> list[tuple[str, Wave]]:
         "a rhythm": _tone(3.0, 180) * _pulses(3.0, 8),
         "a vowel in noise": _vowel(1.0, "a", 110) + 0.1 * _noise(1.0, rng),
     }
-    return [(name, _even(wave)) for name, wave in made.items()]
+    return [(name, _normalized(wave)) for name, wave in made.items()]
 
 
 def _time(seconds: float) -> Array:
@@ -61,7 +61,7 @@ def _pulses(seconds: float, rate: float) -> Array:
 
 
 def _vowel(seconds: float, name: str, pitch: float) -> Array:
-    """Sum the harmonics of a pitch, louder the nearer they are to a formant."""
+    """Sum the harmonics of a pitch; those near a formant are louder."""
     time = _time(seconds)
     wave = np.zeros(len(time))
     for number in range(1, int(4000 / pitch)):
@@ -84,5 +84,5 @@ def _syllables(seconds: float, vowels: Sequence[str], rng: np.random.Generator) 
     return np.concatenate(parts)
 
 
-def _even(wave: Array) -> Wave:
+def _normalized(wave: Array) -> Wave:
     return np.asarray(0.5 * wave / np.abs(wave).max(), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Images and recordings in files."""
+"""Images and recordings read from files."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _DAMAGED = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's many readers let through where a file is not what its first bytes promise."""
+"""What Pillow's readers may raise for a damaged file."""
 
 _STREAMED = 0x7F000000
-"""From here on the length in a header stands for "unknown": its writer could not go back."""
+"""Lengths in a header from here on mean "unknown": the file was streamed while written."""
 
 
 def read_image(path: str) -> Image:
-    """Return an image file in RGB, turned as its camera says. Raises `UsageError`."""
+    """Return an image file in RGB, rotated as its EXIF data says. Raises `UsageError`."""
     from PIL import Image, ImageOps
 
     _check_file(path)
@@ -49,7 +49,7 @@ def read_image(path: str) -> Image:
 
 
 def read_audio(path: str) -> Any:
-    """Return a recording as mono float32 at `SAMPLING_RATE`, (values,). Raises `UsageError`."""
+    """Return a recording as mono float32 at `SAMPLING_RATE`, (samples,). Raises `UsageError`."""
     try:
         import soundfile
         import soxr
@@ -76,7 +76,7 @@ def read_audio(path: str) -> Any:
 
 
 def _to_rgb(image: Image) -> Image:
-    if image.mode.startswith("I;16"):  # Pillow cuts off at 255, which leaves a white image
+    if image.mode.startswith("I;16"):  # Pillow clips at 255, which gives a white image
         import numpy as np
         from PIL.Image import fromarray
 
@@ -98,14 +98,14 @@ def _check_file(path: str) -> None:
 
 
 def _check_whole(path: str) -> None:
-    """Compare the length that a WAV or AIFF header states: libsndfile reads what there is."""
+    """Raise `UsageError` for a truncated WAV or AIFF file: libsndfile reads it without error."""
     with Path(path).open("rb") as file:
         head = file.read(8)
     order = {b"RIFF": "<", b"FORM": ">"}.get(head[:4])
     if order is None:
         return
     (stated,) = struct.unpack(f"{order}I", head[4:])
-    # some writers count the eight bytes of the header, which the length leaves out
+    # some writers include the eight bytes of the header in the length
     if Path(path).stat().st_size < stated < _STREAMED:
         raise UsageError(f"{path} cannot be read as audio: its end is missing")
 
@@ -114,10 +114,10 @@ def _check_sound(wave: Any, path: str) -> None:
     import numpy as np
 
     if not len(wave) or not np.isfinite(wave).all():
-        raise UsageError(f"{path}: the recording is empty or holds values that are not finite")
+        raise UsageError(f"{path}: the recording is empty or contains NaN or infinite values")
 
 
 def _reason(error: Exception, path: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    # Pillow and libsndfile name the file, which the message does already
+    # Pillow and libsndfile name the file, and so does our message
     return text.replace(f"Error opening {path!r}: ", "").replace(f" {path!r}", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from quantcli.comparison.samples.asked import Asked, asked_by_options
+from quantcli.comparison.samples.given import GivenSample, from_options
 from quantcli.comparison.samples.jsonl import read_data
 from quantcli.comparison.samples.sample import Item, SampleOptions, Samples
 from quantcli.errors import UsageError
@@ -17,37 +17,34 @@ def gather(
     limits: Mapping[str, int],
     lacking: Mapping[str, str] | None = None,
 ) -> Samples:
-    """Return the samples of each kind that a task needs, of "text", "image" and "audio".
+    """Return the samples of each kind that a task needs: "text", "image", "audio".
 
-    Of each kind the user's own are taken if there are any, else at most `limits` built-in ones.
-    `lacking` says of kinds what they need to be prepared, where that is not there. No file is read
-    that is not used. Raises `UsageError` for what cannot be read, and for kinds that the task does
-    not take or that nothing prepares; `MachineError` where permission or memory is missing.
+    Uses the user's own samples of a kind if there are any, else up to `limits` built-in ones.
+    `lacking` maps a kind to what the model lacks to prepare it. Reads only files that are used.
+    Raises `UsageError` for a file that cannot be read, and for samples of a kind that the task does
+    not take or the model cannot prepare; `MachineError` without permission or memory to read one.
     """
-    if options.samples is not None and options.samples < 1:
-        raise UsageError(f"--samples must be 1 or more, not {options.samples}")
-    asked = asked_by_options(options)
-    asked += read_data(options.data) if options.data is not None else []
-    _check_kinds(asked, needs)
-    _check_prepared(asked, lacking or {})
+    given = from_options(options)
+    given += read_data(options.data) if options.data is not None else []
+    _check_kinds(given, needs)
+    _check_prepared(given, lacking or {})
     found: dict[str, list[Item]] = {}
     for kind in needs:
-        own = [sample for sample in asked if sample.kind == kind][: options.samples]
+        own = [sample for sample in given if sample.kind == kind][: options.limit]
         found[kind] = [sample.read() for sample in own]
         if not own:
             built_in = _built_in(kind, options.seed, with_captions="image" in needs)
-            found[kind] = built_in[: options.samples or limits[kind]]
+            found[kind] = built_in[: options.limit or limits[kind]]
     return Samples(
         texts=tuple(found.get("text", ())),
         images=tuple(found.get("image", ())),
         audios=tuple(found.get("audio", ())),
-        given=bool(asked),
-        built_in=frozenset(needs) - {sample.kind for sample in asked},
+        built_in=frozenset(needs) - {sample.kind for sample in given},
     )
 
 
-def _check_kinds(asked: Sequence[Asked], needs: Sequence[str]) -> None:
-    for sample in asked:
+def _check_kinds(given: Sequence[GivenSample], needs: Sequence[str]) -> None:
+    for sample in given:
         if sample.kind not in needs:
             if not needs:
                 raise UsageError(
@@ -60,8 +57,8 @@ def _check_kinds(asked: Sequence[Asked], needs: Sequence[str]) -> None:
             )
 
 
-def _check_prepared(asked: Sequence[Asked], lacking: Mapping[str, str]) -> None:
-    for sample in asked:
+def _check_prepared(given: Sequence[GivenSample], lacking: Mapping[str, str]) -> None:
+    for sample in given:
         if sample.kind in lacking:
             option = f"--{sample.kind}"
             by_option = sample.where.startswith(option)

@@ -1,4 +1,4 @@
-"""Images that are drawn: shapes on grounds, stripes, gradients, textures, small scenes."""
+"""Built-in images, drawn: shapes on backgrounds, stripes, gradients, textures, small scenes."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ Draw = ImageDraw.ImageDraw
 
 
 def built_in_images(seed: int) -> list[tuple[str, Image.Image]]:
-    """Return captions and images, in RGB; the seed makes shades, places and noise."""
+    """Return captions and RGB images; the seed decides shades, positions and noise."""
     rng = np.random.default_rng(seed)
-    shapes = [(_say(*names), _shape(*names, rng)) for names in _SHAPES]
+    shapes = [(_caption(*names), _shape(*names, rng)) for names in _SHAPES]
     others = [(caption, draw(rng)) for caption, draw in _OTHERS.items()]
-    # kinds alternate, so that the first few are varied too
+    # kinds alternate, so that the first few are also varied
     pairs = [image for pair in zip(shapes, others, strict=True) for image in pair]
     return [(caption, image.convert("RGB")) for caption, image in pairs]
 
 
 def captions() -> list[str]:
     """Return the captions, in the order of the images."""
-    shapes = [_say(*names) for names in _SHAPES]
+    shapes = [_caption(*names) for names in _SHAPES]
     return [caption for pair in zip(shapes, _OTHERS, strict=True) for caption in pair]
 
 
-def _say(colour: str, shape: str, ground: str) -> str:
+def _caption(colour: str, shape: str, ground: str) -> str:
     return f"{_article(colour)} {colour} {shape} on {_article(ground)} {ground} background"
 
 

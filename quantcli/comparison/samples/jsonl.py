@@ -1,11 +1,11 @@
-"""Samples in a file of JSON lines: one object a line, with text, image, audio and target."""
+"""Samples in a file of JSON lines: objects with the fields text, image, audio and target."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from quantcli.comparison.samples.asked import Asked, is_unicode
+from quantcli.comparison.samples.given import GivenSample, is_unicode
 from quantcli.errors import MachineError, UsageError, did_you_mean
 from quantcli.paths import expand
 
@@ -13,18 +13,18 @@ KINDS = ("text", "image", "audio")
 FIELDS = (*KINDS, "target")
 
 
-def read_data(path: str) -> list[Asked]:
-    """Return what every line holds; the files that it names are relative to that of the lines.
+def read_data(path: str) -> list[GivenSample]:
+    """Return the samples of every line. Paths in it are relative to the folder of the file.
 
-    Those are not read yet. Raises `UsageError` with the number of the line that is wrong.
+    Does not read the files it names. Raises `UsageError` with the number of an invalid line.
     """
-    found: list[Asked] = []
+    found: list[GivenSample] = []
     for number, line in enumerate(_lines(path), start=1):
         if line.strip():
             where = f"{path} line {number}"
             found += _samples(_parse(line, where), where, Path(path).parent)
     if not found:
-        raise UsageError(f"{path} holds no samples", hint='a line is like {"text": "Hello"}')
+        raise UsageError(f"{path} contains no samples", hint='a line is like {"text": "Hello"}')
     return found
 
 
@@ -61,16 +61,16 @@ def _check_fields(entry: dict[str, object], where: str) -> None:
         if name not in FIELDS:
             raise UsageError(f"{where}: unknown field: {name}", hint=did_you_mean(name, FIELDS))
         if not isinstance(value, str) or not value.strip():
-            raise UsageError(f"{where}: {name} must be text that is not empty")
+            raise UsageError(f"{where}: {name} must be a text that is not empty")
         if not is_unicode(value):
-            raise UsageError(f"{where}: {name} holds half a surrogate pair")
+            raise UsageError(f"{where}: {name} contains half a surrogate pair")
     if not entry.keys() - {"target"}:
         raise UsageError(f"{where}: no text, image or audio")
 
 
-def _samples(entry: dict[str, str], where: str, folder: Path) -> list[Asked]:
+def _samples(entry: dict[str, str], where: str, folder: Path) -> list[GivenSample]:
     return [
-        Asked(
+        GivenSample(
             kind=kind,
             name=where,
             where=where,

@@ -1,4 +1,4 @@
-"""Samples as plain data, and what the user asked for."""
+"""Samples as plain data, and the options that choose them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ from dataclasses import dataclass
 from typing import Any
 
 SAMPLING_RATE = 16000
-"""Values a second of every recording, in Hz: what speech models are trained on."""
+"""Sampling rate of every recording, in Hz: that of the data speech models are trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOptions:
-    """What the user asked for: texts, files of images and recordings, a file of JSON lines.
+    """The user's own samples: texts, files of images and recordings, a file of JSON lines.
 
-    `samples` is the most of each kind. `seed` makes the built-in drawings and recordings.
+    `limit` is the maximum number per kind. `seed` makes built-in images and recordings, and
+    random inputs.
     """
 
     text: tuple[str, ...] = ()
     image: tuple[str, ...] = ()
     audio: tuple[str, ...] = ()
     data: str | None = None
-    samples: int | None = None
+    limit: int | None = None
     seed: int = 0
+
+    @property
+    def own(self) -> bool:
+        """Whether the user gave samples."""
+        return bool(self.text or self.image or self.audio or self.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One sample: a text, a PIL image in RGB, or mono float32 at `SAMPLING_RATE`.
+    """One sample: a text, a PIL image in RGB, or mono float32 audio at `SAMPLING_RATE`.
 
     `target` is the text that a model should answer with.
     """
@@ -38,13 +44,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """The samples of each kind; `given` tells that some are the user's own.
-
-    `built_in` are the kinds of which none are.
-    """
+    """The samples of each kind; `built_in` names the kinds that hold none of the user's own."""
 
     texts: tuple[Item, ...] = ()
     images: tuple[Item, ...] = ()
     audios: tuple[Item, ...] = ()
-    given: bool = False
     built_in: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""A hundred texts, written for this project: short and long, plain and odd, in many languages."""
+"""Built-in texts, written for this project: short and long, plain and odd, in many languages."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ from quantcli.comparison.gates import (
     save_baseline,
 )
 from quantcli.comparison.gates.gate import Gate
-from quantcli.comparison.metrics import metrics_of
+from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError
 
-HAS = ", ".join(metric.name for metric in metrics_of("text-embedding"))
+HAS = ", ".join(metric.name for metric in TASKS["text-embedding"].measured)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ HAS = ", ".join(metric.name for metric in metrics_of("text-embedding"))
     [
         pytest.param("text-embedding", "cosine_text>=0.999", id="metric"),
         pytest.param("text-image-embedding", "cosine_*>=0.999", id="family"),
-        pytest.param("text-embedding", "cosine_*_min>=-1", id="family-of-the-least"),
+        pytest.param("text-embedding", "cosine_*_min>=-1", id="family-of-the-minimum"),
         pytest.param("text-embedding", "cosine_text<=0.5", id="the-other-way"),
         pytest.param("causal-lm", "kl_mean<=0", id="at-the-end-of-the-range"),
         pytest.param("causal-lm", "top1_agreement==1", id="equal"),

@@ -9,6 +9,7 @@ from comparisons import comparison
 
 from quantcli.comparison.gates import (
     Judgement,
+    Requirements,
     judge,
     load_baseline,
     parse_gate,
@@ -19,8 +20,8 @@ from quantcli.errors import UsageError
 
 
 def verdicts(metrics, *gates, **changes):
-    found = judge(comparison(metrics, **changes), [parse_gate(gate) for gate in gates])
-    return found.verdicts
+    requirements = Requirements(gates=tuple(map(parse_gate, gates)))
+    return judge(comparison(metrics, **changes), requirements).verdicts
 
 
 @pytest.mark.parametrize(
@@ -137,13 +138,12 @@ def test_a_gate(gate, value, status, message):
 )
 def test_what_a_verdict_comes_to(status, strict, report_only, passed, exit_ok):
     value = {"passed": 0.1, "uncertain": (0.2, 0.1, 0.4), "failed": 0.5}[status]
-    gates = [parse_gate("kl_mean<=0.3"), parse_gate("kl_max<=1")]
-    found = judge(
-        comparison({"kl_mean": value, "kl_max": 0.5}, task="causal-lm"),
-        gates,
+    requirements = Requirements(
+        gates=(parse_gate("kl_mean<=0.3"), parse_gate("kl_max<=1")),
         strict=strict,
         report_only=report_only,
     )
+    found = judge(comparison({"kl_mean": value, "kl_max": 0.5}, task="causal-lm"), requirements)
     assert [verdict.outcome for verdict in found.verdicts] == [status, "passed"]
     assert (found.passed, found.exit_ok) == (passed, exit_ok)
     assert found.failed == (() if passed else found.verdicts[:1])
@@ -193,8 +193,8 @@ def test_a_family_has_a_verdict_for_each_of_its_metrics():
         ("cosine_text", "passed"),
         ("cosine_image", "failed"),
     ]
-    least = verdicts(metrics, "cosine_*_min>=0", task="text-image-embedding")
-    assert [verdict.metric for verdict in least] == ["cosine_text_min"]
+    minima = verdicts(metrics, "cosine_*_min>=0", task="text-image-embedding")
+    assert [verdict.metric for verdict in minima] == ["cosine_text_min"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_output_that_there_is_not():
 
 def test_values_that_are_not_finite_fail_always():
     found = judge(
-        comparison({"cosine_text": math.nan}, nonfinite={"text": 3, "image": 0}), (), strict=False
+        comparison({"cosine_text": math.nan}, nonfinite={"text": 3, "image": 0}), Requirements()
     )
     (verdict,) = found.verdicts
     assert (verdict.metric, verdict.operator, verdict.limit) == ("nonfinite_text", "<=", 0)
@@ -283,9 +283,8 @@ def baseline(tmp_path):
     ],
 )
 def test_regressions(baseline, regression, metrics, status, message):
-    regressions = [parse_regression(regression)]
-    now = comparison(metrics, task="causal-lm")
-    (verdict,) = judge(now, (), baseline=baseline, regressions=regressions).verdicts
+    asked = Requirements(baseline=baseline, regressions=(parse_regression(regression),))
+    (verdict,) = judge(comparison(metrics, task="causal-lm"), asked).verdicts
     assert (verdict.outcome, verdict.origin) == (status, "baseline")
     assert message is None or verdict.message == message
 
@@ -294,17 +293,15 @@ def test_a_family_of_regressions(tmp_path):
     save_baseline(tmp_path / "b.json", comparison({"cosine_text": 1.0, "cosine_image": 0.5}))
     now = comparison({"cosine_text": 0.9, "cosine_image": 0.9}, task="text-image-embedding")
     baseline = load_baseline(tmp_path / "b.json")
-    found = judge(now, (), baseline=baseline, regressions=[parse_regression("cosine_*=1%")])
+    regressions = (parse_regression("cosine_*=1%"),)
+    found = judge(now, Requirements(baseline=baseline, regressions=regressions))
     assert [verdict.status for verdict in found.verdicts] == ["failed", "passed"]
 
 
 def test_regressions_are_checked_here_too(baseline):
+    regressions = (parse_regression("size_ratio=1%"),)
+    measured = comparison({}, task="causal-lm")
     with pytest.raises(UsageError, match="--max-regression needs a baseline"):
-        judge(comparison({}, task="causal-lm"), (), regressions=[parse_regression("size_ratio=1%")])
+        judge(measured, Requirements(regressions=regressions))
     with pytest.raises(UsageError, match="size_ratio is not in "):
-        judge(
-            comparison({}, task="causal-lm"),
-            (),
-            baseline=baseline,
-            regressions=[parse_regression("size_ratio=1%")],
-        )
+        judge(measured, Requirements(regressions=regressions, baseline=baseline))

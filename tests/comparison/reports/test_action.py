@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ACTION = yaml.safe_load((Path(__file__).parents[2] / "action.yml").read_text(encoding="utf-8"))
+ACTION = yaml.safe_load((Path(__file__).parents[3] / "action.yml").read_text(encoding="utf-8"))
 INSTALL, COMPARE = ACTION["runs"]["steps"]
 
 PLAYED = """#!/bin/sh

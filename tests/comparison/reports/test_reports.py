@@ -12,6 +12,7 @@ from comparisons import comparison
 
 from quantcli.comparison import Generated
 from quantcli.comparison.gates import (
+    Requirements,
     judge,
     load_baseline,
     parse_gate,
@@ -19,7 +20,7 @@ from quantcli.comparison.gates import (
     save_baseline,
 )
 from quantcli.comparison.reports import Report, annotate, junit, markdown, to_json
-from quantcli.comparison.reports.markdown import MOST_TEXTS, escape
+from quantcli.comparison.reports.markdown import MAX_TEXTS, escape
 
 METRICS = {
     "bytes_original": 307_844_608,
@@ -50,8 +51,10 @@ TEXTS = (
 
 def report(metrics, *gates, strict=False, report_only=False, **changes) -> Report:
     found = comparison(metrics, **changes)
-    parsed = [parse_gate(gate) for gate in gates]
-    return Report(found, judge(found, parsed, strict=strict, report_only=report_only))
+    requirements = Requirements(
+        gates=tuple(map(parse_gate, gates)), strict=strict, report_only=report_only
+    )
+    return Report(found, judge(found, requirements))
 
 
 @pytest.fixture
@@ -68,9 +71,12 @@ def whole(tmp_path, monkeypatch):
         notices=("2 samples were truncated",),
         nonfinite={"logits": 2},
     )
-    gates = [parse_gate(gate) for gate in GATES]
-    regressions = [parse_regression("kl_mean=30%")]
-    return Report(found, judge(found, gates, baseline=baseline, regressions=regressions), baseline)
+    requirements = Requirements(
+        gates=tuple(map(parse_gate, GATES)),
+        regressions=(parse_regression("kl_mean=30%"),),
+        baseline=baseline,
+    )
+    return Report(found, judge(found, requirements), baseline)
 
 
 RATIO = "| `perplexity_ratio` | 1.01000 ± 0.00200 | 1.00900 to 1.01600 | {} |".format(
@@ -101,7 +107,7 @@ Compared as seq2seq-lm on 100 samples.
 | `kl_max` | 0.500 |  | KL(original \|\| quantized), maximum, nat |
 | `top1_agreement` | 0.9850 | 0.9700 to 0.9950 | how often both models have the same top choice |
 {RATIO}
-| `tokens_per_second_original` | 101.2 |  | tokens generated a second, original |
+| `tokens_per_second_original` | 101.2 |  | tokens generated per second, original |
 | `size_ratio` | 0.412 |  | bytes, quantized over original |
 | `latency_ratio` | 1.500 |  | median latency, quantized over original |
 
@@ -234,9 +240,9 @@ def test_many_texts_show_those_that_differ_first():
     other = Generated(prompt="other", original="a", quantized="b")
     text = markdown(report({}, generated=(*same, other)))
     rows = [line for line in text.splitlines() if line.endswith(("| yes |", "| no |"))]
-    assert len(rows) == MOST_TEXTS
+    assert len(rows) == MAX_TEXTS
     assert rows[0] == "| other | a | b | no |"
-    assert f"Showing {MOST_TEXTS} of 31 texts; 30 are the same." in text
+    assert f"Showing {MAX_TEXTS} of 31 texts; 30 are the same." in text
 
 
 def refuse(constant):

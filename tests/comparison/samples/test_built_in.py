@@ -64,15 +64,13 @@ def test_captions_come_first_where_texts_meet_images():
     texts = [item.value for item in samples.texts]
     assert texts[:24] == [item.name for item in samples.images]
     assert len(texts) == 100
-    assert not samples.given
 
 
 def test_limits_and_the_number_asked_for():
-    few = gather(SampleOptions(samples=3), needs=ALL, limits=LIMITS)
+    few = gather(SampleOptions(limit=3), needs=ALL, limits=LIMITS)
     assert [len(items) for items in (few.texts, few.images, few.audios)] == [3, 3, 3]
     own = gather(SampleOptions(text=("a", "b", "c")), needs=("text",), limits={"text": 1})
     assert [item.name for item in own.texts] == ["--text 1", "--text 2", "--text 3"]
-    assert own.given
 
 
 def test_the_other_kind_stays_built_in():
@@ -84,7 +82,6 @@ def test_the_other_kind_stays_built_in():
 @pytest.mark.parametrize(
     ("options", "needs", "message", "hint"),
     [
-        pytest.param({"samples": 0}, ALL, "--samples must be 1 or more, not 0", None, id="none"),
         pytest.param({"text": (" ",)}, ALL, "--text: the text is empty", None, id="empty text"),
         pytest.param(
             {"text": ("a",)},

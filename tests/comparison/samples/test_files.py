@@ -101,7 +101,7 @@ def test_unreadable_audio(content, tmp_path):
 def test_audio_without_sound(values, tmp_path):
     path = tmp_path / "bad.wav"
     soundfile.write(path, np.array(values), 16000, subtype="FLOAT")
-    with pytest.raises(UsageError, match="empty or holds values that are not finite"):
+    with pytest.raises(UsageError, match="empty or contains NaN or infinite values"):
         read_audio(str(path))
 
 
@@ -129,17 +129,17 @@ def test_lines_hold_samples_of_every_kind(picture, recording, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message", "hint"),
     [
-        pytest.param(b"", " holds no samples", 'a line is like {"text": "Hello"}', id="empty"),
-        pytest.param(b"\n \n", " holds no samples", None, id="blank"),
+        pytest.param(b"", " contains no samples", 'a line is like {"text": "Hello"}', id="empty"),
+        pytest.param(b"\n \n", " contains no samples", None, id="blank"),
         pytest.param(b'{"text": "a"}\n{"text"', " line 2: not JSON: ", None, id="not JSON"),
         pytest.param(b"[1]", " line 1: not an object", None, id="a list"),
         pytest.param(
             b'{"txt": "a"}', " line 1: unknown field: txt", "did you mean text?", id="unknown"
         ),
-        pytest.param(b'{"text": 3}', "text must be text that is not empty", None, id="a number"),
-        pytest.param(b'{"text": ""}', "text must be text that is not empty", None, id="no text"),
+        pytest.param(b'{"text": 3}', "text must be a text that is not empty", None, id="a number"),
+        pytest.param(b'{"text": ""}', "text must be a text that is not empty", None, id="no text"),
         pytest.param(b'{"target": "a"}', " line 1: no text, image or audio", None, id="target"),
-        pytest.param(b'{"text": "\\ud800"}', " line 1: text holds half a surr", None, id="half"),
+        pytest.param(b'{"text": "\\ud800"}', " line 1: text contains half a surr", None, id="half"),
         pytest.param(
             b'\n{"text": "\xff"}', " line 2: not UTF-8 text (at byte 10)", None, id="UTF-8"
         ),
@@ -164,7 +164,7 @@ def test_a_line_with_a_bad_file(tmp_path):
 
 
 def test_files_that_are_not_used_are_not_read(picture):
-    options = SampleOptions(image=(str(picture), "gone.png"), samples=1)
+    options = SampleOptions(image=(str(picture), "gone.png"), limit=1)
     assert len(gather(options, needs=["image"], limits={"image": 24}).images) == 1
 
 

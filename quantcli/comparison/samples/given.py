@@ -1,4 +1,4 @@
-"""Samples that the user gave, before any file of theirs is read."""
+"""Samples that the user gave, before their files are read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from quantcli.errors import QuantcliError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A text, or the path of an image or a recording, as the user gave it.
+class GivenSample:
+    """A text, or the path of an image or a recording.
 
-    `kind` is one of "text", "image" and "audio", `where` the option or line that holds it.
+    `kind` is "text", "image" or "audio"; `where` is the option or the line that it comes from.
     """
 
     kind: str
@@ -24,7 +24,7 @@ class Asked:
     target: str | None = None
 
     def read(self) -> Item:
-        """Return the sample. Raises `UsageError` or `MachineError` where its file is bad."""
+        """Return the sample. Raises `UsageError` or `MachineError` if its file cannot be read."""
         return Item(name=self.name, value=self._value(), target=self.target)
 
     def _value(self) -> Any:
@@ -33,20 +33,20 @@ class Asked:
         try:
             return read_image(self.content) if self.kind == "image" else read_audio(self.content)
         except QuantcliError as error:
-            if self.where.startswith("--"):  # the message names the file, which says enough
+            if self.where.startswith("--"):  # the message already names the file
                 raise
             raise type(error)(f"{self.where}: {error.message}", hint=error.hint) from error
 
 
-def asked_by_options(options: SampleOptions) -> list[Asked]:
-    """Return what --text, --image and --audio name. Raises `UsageError` for an unusable text."""
+def from_options(options: SampleOptions) -> list[GivenSample]:
+    """Return the samples of --text, --image and --audio. Raises `UsageError` for a bad text."""
     texts = [
-        Asked(kind="text", name=where, where=where, content=_check_text(text, where))
+        GivenSample(kind="text", name=where, where=where, content=_check_text(text))
         for number, text in enumerate(options.text, start=1)
         for where in [f"--text {number}"]
     ]
     files = [
-        Asked(kind=kind, name=_printable(path), where=f"--{kind} {path}", content=path)
+        GivenSample(kind=kind, name=_printable(path), where=f"--{kind} {path}", content=path)
         for kind, paths in {"image": options.image, "audio": options.audio}.items()
         for path in paths
     ]
@@ -54,18 +54,16 @@ def asked_by_options(options: SampleOptions) -> list[Asked]:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether a text can be written as UTF-8, as tokenizers and reports need it."""
+    """Return whether a text can be encoded as UTF-8, as tokenizers and reports require."""
     return _printable(text) == text
 
 
-def _check_text(text: str, where: str) -> str:
+def _check_text(text: str) -> str:
     if not text.strip():
         raise UsageError("--text: the text is empty")
-    if not is_unicode(text):
-        raise UsageError(f"{where}: the text is not UTF-8")
     return text
 
 
 def _printable(text: str) -> str:
-    # a name of a file may hold bytes that are not UTF-8, which Python keeps as lone surrogates
+    # Python keeps bytes of a file name that are not UTF-8 as lone surrogates
     return text.encode(errors="replace").decode()

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from quantcli.comparison.reports.format import show, show_apart, show_change, show_interval
+from quantcli.comparison.reports.numbers import show, show_apart, show_change, show_interval
 
 
 @pytest.mark.parametrize(
