@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quantcli.errors import ModelError
+from quantcli.text import first_line
 
 AGAIN = "download it again"
 
@@ -15,8 +16,7 @@ def truncated(file: str, missing: int, where: str = "") -> ModelError:
 
 def damaged(file: str, error: Exception) -> ModelError:
     """Return the error for a file whose parts do not fit together."""
-    reason = str(error).partition("\n")[0]
-    return ModelError(f"{file} is truncated or damaged: {reason}", hint=AGAIN)
+    return ModelError(f"{file} is truncated or damaged: {first_line(error)}", hint=AGAIN)
 
 
 def not_weights(file: str, start: bytes, wanted: str) -> ModelError:

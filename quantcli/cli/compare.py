@@ -14,6 +14,7 @@ import typer
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_table, say, tell, warn
+from quantcli.text import plural
 
 if TYPE_CHECKING:
     from quantcli.comparison.engine.prepare import Prepared
@@ -157,10 +158,9 @@ def _say_what_runs(prepared: Prepared) -> None:
     """Say what both models are going to do, where they generate text: that takes a while."""
     continued = sum(feed.generate for feed in prepared.feeds)
     if continued:
-        count = len(prepared.feeds)
         tell(
-            f"comparing as {prepared.task}: {count} sample{'s' if count > 1 else ''} through both "
-            f"models, {continued} continued for up to {prepared.question.max_tokens} tokens"
+            f"comparing as {prepared.task}: {plural(len(prepared.feeds), 'sample')} through "
+            f"both models, {continued} continued for up to {prepared.question.max_tokens} tokens"
         )
 
 

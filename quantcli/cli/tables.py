@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from quantcli.cli.output import gigabytes
 from quantcli.dtypes import DOWNCASTS
+from quantcli.text import layer_pattern
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint
@@ -95,8 +95,12 @@ def plan_table(plan: Plan) -> Table:
     table = _table("plan", ["tensor", "shape", "action", "because"], ["count", "bytes"])
     groups: dict[tuple[str, str, str, str], list[TensorPlan]] = {}
     for tensor in plan.tensors:
-        pattern = re.sub(r"(?<=\.)\d+(?=\.)", "*", tensor.name)
-        key = (pattern, "x".join(map(str, tensor.shape)), _action(tensor), tensor.reason)
+        key = (
+            layer_pattern(tensor.name),
+            "x".join(map(str, tensor.shape)),
+            _action(tensor),
+            tensor.reason,
+        )
         groups.setdefault(key, []).append(tensor)
     for key, tensors in groups.items():
         table.add_row(

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from quantcli.frozen.manifest import files_below, read_manifest, sha256
+from quantcli.text import some
 
 WEIGHTS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".pkl", ".pt", ".pth", ".safetensors")
 """Suffixes of files that may hold weights."""
@@ -30,9 +31,7 @@ class Verification:
     @property
     def listed(self) -> str:
         """The problems, but only the first few of many."""
-        more = len(self.problems) - SHOWN
-        named = "; ".join(self.problems[:SHOWN])
-        return f"{named}; and {more} more" if more > 0 else named
+        return some(self.problems, SHOWN, separator="; ")
 
     @property
     def hint(self) -> str:

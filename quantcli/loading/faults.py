@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quantcli.errors import MachineError, ModelError, QuantcliError
+from quantcli.text import first_line
 
 
 @contextmanager
@@ -27,14 +28,3 @@ def model_errors(folder: Path) -> Iterator[None]:
         raise MachineError(f"cannot load {folder}: {first_line(error)}") from error
     except (Exception, SystemExit) as error:  # a damaged config ends anywhere, and so does code
         raise ModelError(f"cannot load {folder}: {first_line(error)}", hint=hint) from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, with its type where the words alone say too little."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    if lines and lines[0].endswith(":"):
-        # huggingface_hub's validation names the field first, and then what is wrong with it
-        return " ".join(lines[:2])
-    if lines and isinstance(error, OSError | ValueError | RuntimeError):
-        return lines[0]
-    return ": ".join([type(error).__name__, *lines[:1]])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.dtypes import CODES, STORAGE
 from quantcli.errors import ModelError
 from quantcli.loading.naming import PART
+from quantcli.text import plural, some
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -128,6 +129,4 @@ def _ignored(model: PreTrainedModel, kind: str, name: str) -> bool:
 
 
 def _count(names: list[str], what: str) -> str:
-    tensors = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
-    dots = ", …" if len(names) > 1 else ""
-    return f"{tensors} {what} ({min(names)}{dots})"
+    return f"{plural(len(names), 'tensor')} {what} ({some(sorted(names), 1)})"

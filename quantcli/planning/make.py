@@ -17,7 +17,7 @@ from quantcli.planning.plan import Plan, Stored, TensorPlan
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
 from quantcli.skeleton import Entry, WeightModule, weight_modules
-from quantcli.text import some
+from quantcli.text import plural, some
 
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
@@ -78,18 +78,14 @@ def _check(source: Source) -> None:
     where = f"cannot load {source.checkpoint.model} as {source.skeleton.architecture}"
     if missing:
         raise ModelError(
-            f"{where}: {_count(missing)} missing ({some(missing)})",
+            f"{where}: {plural(len(missing), 'tensor')} missing ({some(missing)})",
             hint="config.json must name the class that was saved; --class chooses another",
         )
     if misshapen:
         raise ModelError(
-            f"{where}: {_count(misshapen)} of another shape ({some(misshapen)})",
+            f"{where}: {plural(len(misshapen), 'tensor')} of another shape ({some(misshapen)})",
             hint="config.json and the weights are not from the same model",
         )
-
-
-def _count(tensors: Sequence[object]) -> str:
-    return f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
 
 
 def _example(modules: Mapping[str, WeightModule]) -> str:
@@ -206,14 +202,15 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     ignored = [name for name in source.unexpected if not source.skeleton.expected_elsewhere(name)]
     if ignored:
         notices.append(
-            f"not part of {plan.architecture}, and left out: {_count(ignored)} ({some(ignored)})"
+            f"not part of {plan.architecture}, and left out: "
+            f"{plural(len(ignored), 'tensor')} ({some(ignored)})"
         )
     extra = [tensor for tensor in plan.tensors if tensor.extra_for]
     if extra:
         classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
         notices.append(
             f"not part of {plan.architecture}, but kept for {classes}: "
-            f"{_count(extra)} ({some([tensor.name for tensor in extra])})"
+            f"{plural(len(extra), 'tensor')} ({some([tensor.name for tensor in extra])})"
         )
     codes = _stored_as_codes(plan, source)
     if codes:

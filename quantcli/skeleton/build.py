@@ -13,6 +13,7 @@ from quantcli.mark import SECTION, is_ours
 from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.classes import check_class, config_for, remote_class
 from quantcli.skeleton.soundness import check_config
+from quantcli.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -142,28 +143,19 @@ def _unknown_architecture(
             hint="read that code, then pass --trust-remote-code to run it",
         )
     if isinstance(error, ImportError):
-        return ModelError(f"{message}: {_first_line(error)}", hint="install the missing package")
+        return ModelError(f"{message}: {first_line(error)}", hint="install the missing package")
     if checkpoint.has_code:
         return ModelError(
-            f"{message}: its own code failed: {_first_line(error)}",
+            f"{message}: its own code failed: {first_line(error)}",
             hint="QUANTCLI_DEBUG=1 shows where it failed",
         )
     known = checkpoint.config.get("model_type") in transformers.CONFIG_MAPPING
     if known:
-        return ModelError(f"{message}: {_first_line(error)}", hint="fix its config.json")
+        return ModelError(f"{message}: {first_line(error)}", hint="fix its config.json")
     return ModelError(
         f"{message}: transformers {transformers.__version__} does not know this architecture",
         hint="upgrade transformers if the model is newer",
     )
-
-
-def _first_line(error: BaseException) -> str:
-    """Return what an error says, by its type where a bare word or nothing is all."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    if not lines or isinstance(error, KeyError | SystemExit):
-        return " ".join([type(error).__name__, *lines])
-    # huggingface_hub's validation names the field first, and then what is wrong with it
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def _find_class(
@@ -232,7 +224,7 @@ def _instantiate(model_class: type[PreTrainedModel], config: Any, dtype: torch.d
         raise
     except (Exception, SystemExit) as error:  # as does a config that does not fit its class
         raise ModelError(
-            f"cannot build {model_class.__name__} from its config.json: {_first_line(error)}",
+            f"cannot build {model_class.__name__} from its config.json: {first_line(error)}",
             hint="config.json must be the one saved with the weights",
         ) from error
     return model.eval()

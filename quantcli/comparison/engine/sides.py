@@ -14,7 +14,7 @@ from quantcli.checkpoint import Checkpoint, open_checkpoint
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
 from quantcli.frozen.manifest import is_frozen, read_manifest
-from quantcli.frozen.verify import verify
+from quantcli.frozen.verify import check
 from quantcli.mark import SECTION, is_ours
 from quantcli.text import first_line
 
@@ -155,11 +155,9 @@ def _checkpoint_side(
 
 def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
     manifest = read_manifest(folder)
-    problems = verify(folder)
-    if problems:
-        raise ModelError(
-            f"{name} is damaged: {'; '.join(problems[:5])}", hint="quantize the original again"
-        )
+    checked = check(folder)
+    if checked.problems:
+        raise ModelError(f"{name} is damaged: {checked.listed}", hint="quantize the original again")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     found = manifest["footprint"]
     return Side(

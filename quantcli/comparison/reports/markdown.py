@@ -21,6 +21,7 @@ from quantcli.comparison.reports.rows import (
     side_rows,
     unreached_rows,
 )
+from quantcli.text import plural
 
 MOST_TEXTS = 20
 """How many generated texts are shown: a step summary takes 1 MiB. Those that differ come first."""
@@ -72,7 +73,7 @@ def _verdict(judgement: Judgement) -> str:
 
 
 def _subject(comparison: Comparison) -> str:
-    samples = "1 sample" if comparison.samples == 1 else f"{comparison.samples} samples"
+    samples = plural(comparison.samples, "sample")
     synthetic = ", synthetic" if comparison.synthetic else ""
     lost = f"; {comparison.lost} of them gave NaN or infinite values" if comparison.lost else ""
     return f"Compared as {comparison.task} on {samples}{synthetic}{lost}."
