@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     ["errors"],
-    ["dtypes", "mark", "paths", "process", "text"],
+    ["dtypes", "files", "mark", "paths", "process", "text"],
     ["comparison.metrics", "comparison.results", "comparison.samples"],
     ["comparison.gates"],
     ["recipe", "checkpoint", "quantizers", "kinds"],

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from quantcli.checkpoint.records import Source
 from quantcli.checkpoint.soundness import truncated
-from quantcli.errors import MachineError, ModelError
+from quantcli.errors import ModelError
+from quantcli.files import read_error
 
 
 class Folder(Source):
@@ -57,10 +58,8 @@ def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
         with path.open("rb") as stream:
             stream.seek(start)
             content = stream.read(nbytes)
-    except PermissionError as error:
-        raise MachineError(f"no permission to read {path}") from error
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+        raise read_error(error, path) from error
     if len(content) < nbytes:
         raise truncated(name, nbytes - len(content))
     return content
@@ -73,10 +72,10 @@ def list_files(root: Path) -> dict[str, int]:
     """
     try:
         return dict(_walk(root, "", seen=set()))
-    except PermissionError as error:
-        raise MachineError(f"no permission to read {error.filename}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"no such folder: {root}") from error
+    except OSError as error:
+        raise read_error(error, error.filename or root) from error
 
 
 def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:

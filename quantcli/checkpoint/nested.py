@@ -20,6 +20,7 @@ from typing import Any
 from quantcli.checkpoint.layout import ENTRIES, module_folders
 from quantcli.checkpoint.records import CONFIG, MODULES, Source
 from quantcli.errors import ModelError
+from quantcli.files import parse_json
 
 
 def unnest(source: Source) -> Source:
@@ -47,9 +48,9 @@ def read_modules(source: Source) -> list[Any]:
     if MODULES not in source.sizes:
         return []
     try:
-        modules = json.loads(source.read_all(MODULES))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{MODULES} of {source.model} is not valid JSON: {error}") from error
+        modules = parse_json(source.read_all(MODULES))
+    except ValueError as error:
+        raise ModelError(f"{MODULES} of {source.model} {error}") from error
     return modules if isinstance(modules, list) else []
 
 

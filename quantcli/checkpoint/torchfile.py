@@ -22,7 +22,8 @@ from quantcli.checkpoint.archive import Record, list_records
 from quantcli.checkpoint.records import Source, TensorRecord
 from quantcli.checkpoint.soundness import damaged, not_weights, truncated
 from quantcli.checkpoint.window import BLOCK, Window
-from quantcli.errors import MachineError, ModelError
+from quantcli.errors import ModelError
+from quantcli.files import read_error
 
 if TYPE_CHECKING:
     import torch
@@ -60,8 +61,8 @@ def _open(source: Source, file: str) -> IO[bytes]:
     if local is not None:
         try:
             return local.open("rb")
-        except PermissionError as error:
-            raise MachineError(f"no permission to read {local}") from error
+        except OSError as error:
+            raise read_error(error, local) from error
     window = Window(source, file)
     # The two ends: the pickle, or most of it, and the directory.
     window.read(BLOCK)

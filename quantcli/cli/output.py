@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from quantcli.errors import MachineError
+from quantcli.files import reason, write_error
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,7 @@ def say(text: str) -> None:
         raise typer.Exit(CLOSED_PIPE) from error
     except OSError as error:
         _discard_output()
-        raise MachineError(f"cannot write to standard output: {error.strerror}") from error
+        raise write_error("to standard output", reason(error)) from error
 
 
 def tell(text: str) -> None:

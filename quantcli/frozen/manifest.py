@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from quantcli.errors import ModelError
+from quantcli.files import read_json, reason
 from quantcli.mark import MANIFEST, SECTION, is_ours
 
 FORMAT_VERSION = 1
@@ -27,8 +24,8 @@ def is_frozen(folder: str | os.PathLike[str]) -> bool:
 
 def _has_section(folder: Path) -> bool:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        config = read_json(folder / "config.json")
+    except (OSError, ValueError):
         return False
     return isinstance(config, dict) and is_ours(config.get(SECTION))
 
@@ -40,12 +37,13 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _no_manifest(folder) from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"cannot read {path}: {reason}") from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {reason(error)}") from error
+    except ValueError as error:
+        raise ModelError(f"cannot read {path}: it {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
         raise ModelError(
             f"this version of quantcli cannot read the format of {path}",
@@ -107,32 +105,3 @@ def file_records(folder: Path) -> dict[str, dict[str, Any]]:
 def file_record(path: Path) -> dict[str, Any]:
     """Return what the manifest holds of one file."""
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write indented JSON, whole or not at all."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all: on the disk before it has its name."""
-    with _whole(path) as file:
-        file.write(text.encode())
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, and wait until it is on the disk."""
-    with source.open("rb") as read, target.open("wb") as file:
-        shutil.copyfileobj(read, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name}.writing")
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

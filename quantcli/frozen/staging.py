@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -14,13 +13,11 @@ from types import TracebackType
 from typing import Self
 
 from quantcli.errors import MachineError, UsageError
+from quantcli.files import OTHER_DISK, OTHER_OUTPUT, output_error
 from quantcli.frozen.manifest import is_frozen
 
 DIGEST = ".plan"
 LOCK = ".lock"
-
-_ELSEWHERE = "use another -o"
-_FREE_SPACE = "free some space, or use -o to write to another disk"
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
@@ -33,7 +30,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         if not output.exists() and not output.is_symlink():
             return
         if not output.is_dir():
-            raise UsageError(f"{output} already exists and is not a folder", hint=_ELSEWHERE)
+            raise UsageError(f"{output} already exists and is not a folder", hint=OTHER_OUTPUT)
         if any(output.iterdir()):
             _check_overwrite(output, overwrite=overwrite)
         _check_replaceable(output)
@@ -160,7 +157,7 @@ class Staging:
             raise MachineError(
                 f"no space left: {self.output} needs {self._needed / 1e9:.3f} GB, "
                 f"{free / 1e9:.3f} GB are free",
-                hint=_FREE_SPACE,
+                hint=OTHER_DISK,
             )
 
     def _remove(self) -> None:
@@ -173,16 +170,7 @@ def machine_errors(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MachineError(
-                f"no space left on the disk of {output}",
-                hint=_FREE_SPACE,
-            ) from error
-        if isinstance(error, FileExistsError | NotADirectoryError):
-            raise UsageError(
-                f"cannot create {output}: {error.strerror}", hint=_ELSEWHERE
-            ) from error
-        raise MachineError(f"cannot write {output}: {error.strerror}", hint=_ELSEWHERE) from error
+        raise output_error(error, output) from error
 
 
 def _sync_folder(folder: Path) -> None:

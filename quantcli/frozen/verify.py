@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from quantcli.files import reason
 from quantcli.frozen.manifest import files_below, read_manifest, sha256
 from quantcli.text import some
 
@@ -87,5 +88,5 @@ def _compare(name: str, path: Path, recorded: Mapping[str, Any]) -> list[str]:
         if sha256(path) != recorded["sha256"]:
             return [f"{name} has changed (checksum mismatch)"]
     except OSError as error:
-        return [f"{name} cannot be read ({error.strerror})"]
+        return [f"{name} cannot be read ({reason(error)})"]
     return []

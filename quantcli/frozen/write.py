@@ -8,15 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.files import copy_file, write_json, write_text
 from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
-from quantcli.frozen.manifest import (
-    FORMAT_VERSION,
-    copy_file,
-    file_records,
-    write_json,
-    write_text,
-)
+from quantcli.frozen.manifest import FORMAT_VERSION, file_records
 from quantcli.mark import MANIFEST
 from quantcli.planning import Plan
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.files import reason
 from quantcli.paths import expand
 from quantcli.recipe.schema import Recipe
 
@@ -57,7 +58,7 @@ def _read(path: Path) -> dict[str, Any]:
         hint = did_you_mean(path.stem, shipped())
         raise UsageError(f"no such recipe: {path}", hint=f"shipped recipes: {hint}") from None
     except OSError as error:
-        raise UsageError(f"cannot read recipe {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read recipe {path}: {reason(error)}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a recipe: it is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.checkpoint import Checkpoint, open_checkpoint
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
+from quantcli.files import read_json
 from quantcli.frozen.manifest import is_frozen, read_manifest
 from quantcli.frozen.verify import check
 from quantcli.mark import SECTION, is_ours
@@ -158,7 +158,7 @@ def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_
     checked = check(folder)
     if checked.problems:
         raise ModelError(f"{name} is damaged: {checked.listed}", hint="quantize the original again")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     found = manifest["footprint"]
     return Side(
         folder=folder,

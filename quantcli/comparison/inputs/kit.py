@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.checkpoint.jsonfile import read_object
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.processors import FAILURES
 from quantcli.comparison.samples import SAMPLING_RATE
@@ -112,7 +112,7 @@ class Kit:
             getattr(self.tokenizer, "model_max_length", None),
             text.get("max_position_embeddings"),
             text.get("n_positions") if "d_kv" not in text else None,  # relative ones in T5
-            _json(self.folder / "sentence_bert_config.json").get("max_seq_length"),
+            read_object(self.folder / "sentence_bert_config.json").get("max_seq_length"),
         ]
         known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < ENDLESS]
         return min(known, default=None)
@@ -200,7 +200,7 @@ class Kit:
     def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
         for name in files:
             if name.endswith(".json"):
-                _json(self.folder / name)
+                read_object(self.folder / name)
         try:
             return kind.from_pretrained(
                 str(self.folder.resolve()),
@@ -257,7 +257,7 @@ def _check_tokenizers(first: Kit, second: Kit, names: str) -> None:
 
 def _check_processors(first: Kit, second: Kit, names: str) -> None:
     for name in PROCESSOR_FILES:
-        one, other = (_json(kit.folder / name) for kit in (first, second))
+        one, other = (read_object(kit.folder / name) for kit in (first, second))
         if one and other and one != other:
             raise ModelError(f"the processors of {names} differ in {name}")
 
@@ -275,7 +275,3 @@ def _any(folder: Path, names: tuple[str, ...]) -> bool:
 
 def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}
