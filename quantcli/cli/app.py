@@ -11,7 +11,7 @@ import typer
 
 from quantcli.cli import compare, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
-from quantcli.cli.output import open_closed_streams, say, tell
+from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.cli.usage import explain
 from quantcli.errors import MachineError, QuantcliError
 
@@ -36,7 +36,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        say(f"quantcli {version('quantcli')}")
+        print_result(f"quantcli {version('quantcli')}")
         raise typer.Exit
 
 
@@ -49,7 +49,7 @@ def root(
 ) -> None:
     """Show the help if no command is given."""
     if context.invoked_subcommand is None:
-        say(context.get_help())
+        print_result(context.get_help())
 
 
 def run() -> NoReturn:
@@ -93,9 +93,9 @@ def _commands() -> list[str]:
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
-    tell(f"error: {_one_line(message)}")
+    print_message(f"error: {_one_line(message)}")
     if hint:
-        tell(f"hint: {_one_line(hint)}")
+        print_message(f"hint: {_one_line(hint)}")
     return code
 
 

@@ -13,7 +13,7 @@ import typer
 
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_table, say, tell, warn
+from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
 from quantcli.text import plural
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def compare(
             on_estimate=None if quiet else _say_how_long,
         )
     except KeyboardInterrupt:
-        tell("error: interrupted")
+        print_message("error: interrupted")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         gc.unfreeze()
@@ -143,7 +143,7 @@ def compare(
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
         for verdict in report.judgement.failed:
-            tell(f"error: gate failed: {verdict.message}")
+            print_message(f"error: gate failed: {verdict.message}")
         raise typer.Exit(FAILED)
 
 
@@ -158,7 +158,7 @@ def _say_what_runs(prepared: Prepared) -> None:
     """Say what both models are going to do, where they generate text: that takes a while."""
     continued = sum(feed.generate for feed in prepared.feeds)
     if continued:
-        tell(
+        print_message(
             f"comparing as {prepared.task}: {plural(len(prepared.feeds), 'sample')} through "
             f"both models, {continued} continued for up to {prepared.question.max_tokens} tokens"
         )
@@ -167,7 +167,9 @@ def _say_what_runs(prepared: Prepared) -> None:
 def _say_how_long(seconds: float) -> None:
     if seconds >= LONG:
         about = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-        tell(f"about {about} to go; --samples, --max-tokens and --no-generate make it shorter")
+        print_message(
+            f"about {about} to go; --samples, --max-tokens and --no-generate make it shorter"
+        )
 
 
 def _write_files(
@@ -191,7 +193,7 @@ def _tell_github(report: Report) -> None:
     from quantcli.comparison import reports
 
     for line in reports.annotate(report):
-        tell(line)
+        print_message(line)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         try:
@@ -209,13 +211,13 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(reports.to_json(report))
     elif quiet:
-        say(_one_line(report))
+        print_result(_one_line(report))
     else:
         from quantcli.cli.compare_tables import tables
 
         for table in tables(report):
             print_table(table)
-        say(report.judgement.summary)
+        print_result(report.judgement.summary)
 
 
 def _one_line(report: Report) -> str:

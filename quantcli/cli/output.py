@@ -25,7 +25,7 @@ CLOSED_PIPE = 141
 """The exit code where nobody reads on: what a shell says of a program that SIGPIPE ended."""
 
 
-def say(text: str) -> None:
+def print_result(text: str) -> None:
     """Print a line of the result on standard output.
 
     Raises `MachineError` where it cannot be written, and ends the command where its reader left.
@@ -40,7 +40,7 @@ def say(text: str) -> None:
         raise write_error("to standard output", reason(error)) from error
 
 
-def tell(text: str) -> None:
+def print_message(text: str) -> None:
     """Print a line on standard error; no work is lost if that cannot be written.
 
     On a terminal a long line is wrapped at spaces. A pipe or a log gets it as it is.
@@ -88,7 +88,7 @@ def _discard_output() -> None:
 
 def print_json(data: dict[str, Any]) -> None:
     """Print the one JSON object that standard output holds."""
-    say(json.dumps(data, indent=2))
+    print_result(json.dumps(data, indent=2))
 
 
 def print_table(table: Table) -> None:
@@ -109,13 +109,13 @@ def print_table(table: Table) -> None:
     console.print(table)
     if caption:
         console.print(caption, soft_wrap=True, markup=False)
-    say("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+    print_result("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def warn(notices: Iterable[str]) -> None:
     """Print what the user should know on standard error."""
     for notice in notices:
-        tell(f"warning: {notice}")
+        print_message(f"warning: {notice}")
 
 
 def gigabytes(nbytes: int) -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from quantcli.cli.output import tell
+from quantcli.cli.output import print_message
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -101,7 +101,7 @@ class Lines:
     def _say(self, now: float) -> None:
         speed = self._done / 1e9 / max(now - self._began, 1e-9)
         share = self._done / self._total if self._total else 1.0
-        tell(
+        print_message(
             f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
             f"({share:.0%}), {speed:.2f} GB/s"
         )
@@ -122,4 +122,6 @@ class StepLines(Lines):
     """Plain lines for a log: how many samples."""
 
     def _say(self, now: float) -> None:
-        tell(f"comparing: {self._done} of {self._total} samples, {now - self._began:.0f} s")
+        print_message(
+            f"comparing: {self._done} of {self._total} samples, {now - self._began:.0f} s"
+        )

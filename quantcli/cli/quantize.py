@@ -12,7 +12,7 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_table, say, tell, warn
+from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
 
 if TYPE_CHECKING:
     from quantcli.api import Frozen, Request
@@ -82,7 +82,7 @@ def quantize(
     if as_json:
         print_json(summary(frozen, time.perf_counter() - began))
     elif quiet:
-        say(str(frozen.output))
+        print_result(str(frozen.output))
     else:
         _show(frozen, time.perf_counter() - began)
 
@@ -91,9 +91,9 @@ def _say_interrupted(request: Request, output: Path | None) -> None:
     from quantcli.api import default_output
     from quantcli.frozen.staging import partial_folder
 
-    tell("error: interrupted")
+    print_message("error: interrupted")
     if partial_folder(output or default_output(request)).exists():
-        tell("hint: run the same command again to resume")
+        print_message("hint: run the same command again to resume")
 
 
 def _run(
@@ -134,7 +134,7 @@ def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: b
         print_json(plan.to_dict())
     elif quiet:
         target = output or default_output(request)
-        say(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
+        print_result(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
     else:
         _print_plan(plan)
     check_plan(request, plan)
@@ -157,7 +157,9 @@ def _show(frozen: Frozen, seconds_total: float) -> None:
     kept = kept_table(frozen.plan)
     if kept is not None:
         print_table(kept)
-    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in total)")
+    print_result(
+        f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in total)"
+    )
 
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:
