@@ -1,4 +1,4 @@
-"""Names of dtypes: the user's, Quanto's, torch's and safetensors', and their sizes."""
+"""Names of dtypes (the user's, Quanto's, torch's, those of safetensors), and their sizes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ QTYPES = {
     "float8": "qfloat8_e4m3fn",
     "float8_e5m2": "qfloat8_e5m2",
 }
-"""What a user calls a weight dtype -> the name of Quanto's qtype."""
+"""The user's name of a weight dtype -> the name of Quanto's qtype."""
 
 DOWNCASTS = ("float16", "bfloat16")
 """Weight dtypes that only cast: no scale, no quantized module."""
 
 WEIGHTS = (*QTYPES, *DOWNCASTS)
-"""Every weight dtype that can be asked for."""
+"""Every weight dtype that a user can choose."""
 
 SPELLINGS = {
     "int8": ("8", "8bit"),
@@ -39,7 +39,7 @@ SPELLINGS = {
     "float16": ("fp16", "f16", "half"),
     "bfloat16": ("bf16",),
 }
-"""What else people call a weight dtype, besides the name of its qtype."""
+"""Other spellings of a weight dtype, besides the name of its qtype."""
 
 BITS = {"qint8": 8, "qint4": 4, "qint2": 2, "qfloat8_e4m3fn": 8, "qfloat8_e5m2": 8}
 """Bits of a quantized value, by qtype."""
@@ -104,12 +104,12 @@ SIZES = {
 
 
 def is_float(dtype: str) -> bool:
-    """Tell whether a torch dtype, by name, is a floating-point one."""
+    """Return whether a torch dtype, given by name, is a floating-point one."""
     return dtype.startswith(("float", "bfloat"))
 
 
 def canonical(value: Any) -> Any:
-    """Return our name of a weight dtype, however it is spelt; anything else as it is.
+    """Return quantcli's name of a weight dtype, however it is spelt; any other value unchanged.
 
     Takes "INT8", "qint8", "fp16", "8" or 8, and also `torch.float16` and Quanto's `qint8`.
     """
@@ -123,7 +123,7 @@ def _may_name_a_dtype(value: Any) -> bool:
 
 
 def _letters(word: str) -> str:
-    """Return a spelling without case, hyphens and the library's name: "8-bit" is "8bit"."""
+    """Return a spelling without case, hyphens and library name: "8-bit" becomes "8bit"."""
     word = word.strip().lower().removeprefix("torch.").removeprefix("quanto.")
     return word.replace("-", "").replace("_", "")
 
@@ -133,13 +133,13 @@ _NAMES = {
     for name in WEIGHTS
     for spelling in (name, QTYPES.get(name, name), *SPELLINGS[name])
 }
-"""Every spelling of a weight dtype -> our name of it."""
+"""Every spelling of a weight dtype -> quantcli's name of it."""
 
 
 def parse_weights(name: str) -> str:
-    """Return our name of a weight dtype, however it is spelt (see `canonical`).
+    """Return quantcli's name of a weight dtype, however it is spelt (see `canonical`).
 
-    Raises `UsageError`, with the closest name as a hint, if there is no such dtype.
+    Raises `UsageError` if there is no such dtype; the hint is the closest name.
     """
     found = canonical(name)
     if found in WEIGHTS:

@@ -11,12 +11,11 @@ from quantcli.checkpoint.layout import what_else
 from quantcli.checkpoint.nested import is_model
 from quantcli.checkpoint.records import CONFIG, MODULES, Source
 from quantcli.errors import ModelError
+from quantcli.paths import MODEL_NAMES
 from quantcli.text import some
 
 ADAPTER = "adapter_config.json"
 PIPELINE = "model_index.json"
-
-WRITTEN = "Hub models are written org/name"
 
 _TOKENIZERS = (
     "tokenizer.json",
@@ -69,7 +68,8 @@ def not_a_folder(path: Path) -> ModelError:
 def no_such_folder(path: str) -> ModelError:
     """Return the error for a path where there is nothing."""
     near = nearest_folder(path)
-    return ModelError(f"no such folder: {path}", hint=f"did you mean {near}?" if near else WRITTEN)
+    hint = f"did you mean {near}?" if near else MODEL_NAMES
+    return ModelError(f"no such folder: {path}", hint=hint)
 
 
 def nearest_folder(path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and the one place where errors become exit codes."""
+"""The commands, and the one place where errors become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def root(
 
 
 def run() -> NoReturn:
-    """Be the process `quantcli`: run the command line, and end with its exit code."""
-    # looking for garbage costs a quarter of the time that importing torch and transformers takes,
-    # and most of a second once more when the interpreter ends
+    """Run the command line as the process `quantcli`, and exit with its exit code."""
+    # garbage collection takes a quarter of the time of importing torch and transformers, and most
+    # of a second when the interpreter exits
     gc.disable()
     code = main()
     gc.freeze()
@@ -104,7 +104,7 @@ def _one_line(text: str) -> str:
 
 
 def _quieten_libraries(*, debug: bool) -> None:
-    """Silence the libraries: their warnings are for developers, not for users of a command."""
+    """Silence the libraries' warnings, which are for developers."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

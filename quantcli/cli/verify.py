@@ -28,8 +28,8 @@ def verify(
 ) -> None:
     """Check the files of a frozen directory against its checksums.
 
-    Exits with 1 if a file is missing or has changed, or if weights or code were added. Other files
-    that were added are listed, and are no error.
+    Exits with 1 if a file is missing or has changed, or if weights or code were added. Other added
+    files are listed, but are no error.
     """
     from quantcli.frozen.verify import check
 
