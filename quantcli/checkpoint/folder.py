@@ -14,9 +14,9 @@ from quantcli.files import read_error
 
 
 class Folder(Source):
-    """The files under a folder, followed through links, as they were when it was opened.
+    """The files in a folder and its subfolders, as they were when it was opened; follows links.
 
-    Raises `ModelError` where it is not a folder, `MachineError` where it may not be read.
+    Raises `ModelError` if there is no such folder, `MachineError` without permission to read it.
     """
 
     def __init__(self, model: str) -> None:
@@ -27,7 +27,7 @@ class Folder(Source):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Every file that is there, and its bytes."""
+        """Every file and its bytes."""
         return self._sizes
 
     def path(self, file: str) -> Path:
@@ -35,11 +35,11 @@ class Folder(Source):
         return self._root / file
 
     def cached(self, file: str) -> Path | None:
-        """Return the path of a file: what is in a folder is here."""
+        """Return the path of a file: every file of a folder is local."""
         return self.path(file)
 
     def fetch(self, files: Iterable[str]) -> Path:
-        """Return the folder: there is nothing to bring."""
+        """Return the folder: there is nothing to download."""
         del files
         return self._root
 
@@ -51,8 +51,8 @@ class Folder(Source):
 def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
     """Return exactly `nbytes` bytes of the file at `path`, from `start`.
 
-    Raises `ModelError`, which calls it `name`, where it ends before; `MachineError` where it may
-    not be read.
+    Raises `ModelError` if the file ends before that, and then calls it `name`; `MachineError`
+    without permission to read it.
     """
     try:
         with path.open("rb") as stream:
@@ -66,9 +66,9 @@ def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
 
 
 def list_files(root: Path) -> dict[str, int]:
-    """Return every file under a folder and its bytes, leaving out hidden folders.
+    """Return every file in a folder and its subfolders with its bytes; leaves out hidden folders.
 
-    Raises `ModelError` where there is no such folder, `MachineError` where it may not be read.
+    Raises `ModelError` if there is no such folder, `MachineError` without permission to read it.
     """
     try:
         return dict(_walk(root, "", seen=set()))
@@ -79,7 +79,7 @@ def list_files(root: Path) -> dict[str, int]:
 
 
 def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
-    # A link to a folder above would never end.
+    # a link to a parent folder would never end
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
         return
@@ -89,7 +89,7 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tup
             if entry.is_symlink() and _leads_nowhere(entry):
                 continue
             if entry.is_dir():
-                # What is hidden is no part of a model, and .git may be large.
+                # hidden folders are not part of a model, and .git may be large
                 if not entry.name.startswith("."):
                     yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", seen)
             elif entry.is_file():
@@ -97,7 +97,7 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tup
 
 
 def _leads_nowhere(link: os.DirEntry[str]) -> bool:
-    """Tell whether a link points to nothing, or round in a circle."""
+    """Return whether a link points to nothing, or to itself."""
     try:
         link.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What is given in the place of a transformers model: named for what it is, with the way out."""
+"""Folders, repos and files that are no transformers model: what they are, and what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ORIGINAL = "give the original model, with safetensors or PyTorch weights"
 
 
 def not_a_model(source: Source) -> ModelError:
-    """Return the error for a folder or repo without a transformers config, or without weights."""
+    """Return the error for a folder or repo without a transformers config or without weights."""
     for kind in _KINDS:
         error = kind(source)
         if error is not None:
@@ -47,7 +47,7 @@ def not_a_model(source: Source) -> ModelError:
 
 
 def not_a_folder(path: Path) -> ModelError:
-    """Return the error for a file that is given in the place of a model's folder."""
+    """Return the error for a file given instead of a model's folder."""
     folder = path.parent
     if path.suffix.lower() == ".gguf":
         return _gguf_error(str(path), str(folder), path.name)
@@ -66,14 +66,14 @@ def not_a_folder(path: Path) -> ModelError:
 
 
 def no_such_folder(path: str) -> ModelError:
-    """Return the error for a path where there is nothing."""
+    """Return the error for a path that does not exist."""
     near = nearest_folder(path)
     hint = f"did you mean {near}?" if near else MODEL_NAMES
     return ModelError(f"no such folder: {path}", hint=hint)
 
 
 def nearest_folder(path: str) -> str | None:
-    """Return the folder beside `path` whose name is most like it, None if none is."""
+    """Return the folder beside `path` with the most similar name, None if none is similar."""
     try:
         names = [entry.name for entry in Path(path).parent.iterdir() if entry.is_dir()]
     except (OSError, ValueError):
@@ -195,7 +195,7 @@ def _parent(source: Source) -> ModelError | None:
 
 
 def _give_one(source: Source, folders: list[str]) -> str:
-    """Return the hint that names the models in subfolders."""
+    """Return a hint with the models in subfolders."""
     if not folders:
         return "give one of its models"
     root = source.model.rstrip("/")
@@ -223,4 +223,4 @@ _KINDS: tuple[Callable[[Source], ModelError | None], ...] = (
     _framework,
     _tokenizer,
 )
-"""What else a folder may be. The first that fits is named."""
+"""What else a folder may be, tried in this order."""

@@ -1,4 +1,4 @@
-"""JSON that comes from a model: parsed with its file's name in every error."""
+"""The JSON files of a model: read with their name in every error."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from quantcli.files import parse_json
 
 
 def parse_object(text: bytes, *, where: str, unique_keys: bool = False) -> dict[str, Any]:
-    """Return the JSON object in `text`; `where` names it in errors.
+    """Return the JSON object in `text`; `where` is its name in errors.
 
-    Raises `ModelError` where it is not UTF-8, not JSON or not an object; with `unique_keys`,
-    also where a key occurs twice in one object.
+    Raises `ModelError` if it is not UTF-8, not JSON or not an object; with `unique_keys` also if an
+    object has a key twice.
     """
     try:
         value = parse_json(text, unique_keys=unique_keys)
@@ -33,9 +33,10 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
-    r"""Refuse what can be read but not written again: "\ud800", or hundreds of nested lists.
+    r"""Raise `ModelError` if a value cannot be written as JSON.
 
-    Raises `ModelError`.
+    JSON text can be read but not written again with half a character ("\ud800"), or with hundreds
+    of nested lists.
     """
     if levels == 0:
         raise ModelError(f"{where} is nested too deeply to be read")

@@ -1,4 +1,4 @@
-"""A checkpoint: its config, its tensors by name, and the ways to their bytes."""
+"""A checkpoint: its config, its tensors by name, and access to their bytes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """A model as it is stored, in a folder or in a Hub repo.
+    """A model as it is stored in a folder or a Hub repo.
 
-    Made by `open_checkpoint`, which reads the config and the headers only.
+    `open_checkpoint` makes it, and reads only the config and the headers.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class Checkpoint:
 
     @property
     def has_code(self) -> bool:
-        """Tell whether the config points to code that the model brings along."""
+        """Whether the config refers to code in the model's repository."""
         return bool(self.config.get("auto_map"))
 
     def folder(self) -> Path:
-        """Return a local folder with what transformers' `AutoConfig` needs, without weights."""
+        """Return a local folder with the files that transformers' `AutoConfig` needs."""
         code = [name for name in self._source.sizes if name.endswith(".py")]
         return self._source.fetch([CONFIG, *(code if self.has_code else [])])
 
     def fetch(self) -> None:
-        """Bring the weights and the side files of a Hub repo into the cache."""
+        """Download the weights and the side files of a Hub repo into the cache."""
         self._source.fetch([CONFIG, *self.weight_files, *self._side_names()])
 
     def fetch_all(self) -> Path:
-        """Bring every file that is not hidden into the cache, and return their folder."""
+        """Download every file that is not hidden into the cache; return their folder."""
         return self._source.fetch(name for name in self._source.sizes if not name.startswith("."))
 
     def path(self, file: str) -> Path:
@@ -69,7 +69,7 @@ class Checkpoint:
         return self._source.path(file)
 
     def sample(self, name: str, start: int, nbytes: int) -> bytes:
-        """Return some bytes of a tensor's payload; `start` is relative to the tensor.
+        """Return `nbytes` bytes of a tensor from `start`, which is relative to the tensor.
 
         Only for tensors that are not `strided`.
         """
@@ -79,12 +79,12 @@ class Checkpoint:
         return self._source.read_range(record.file, record.offset + start, nbytes)
 
     def read(self, name: str) -> torch.Tensor:
-        """Return a whole tensor, after `fetch`, without ever running code from the file."""
+        """Return a whole tensor, after `fetch`. Never runs code from the file."""
         record = self.tensors[name]
         return self._payload.read(self.path(record.file), record)
 
     def side_files(self) -> list[tuple[str, Path]]:
-        """Return what goes along with the weights: (relative name, local path), after `fetch`."""
+        """Return the files to copy with the weights, as (name, local path), after `fetch`."""
         return [(name, self.path(name)) for name in self._side_names()]
 
     def _side_names(self) -> list[str]:
@@ -94,9 +94,9 @@ class Checkpoint:
 
 
 def read_checkpoint(source: Source) -> Checkpoint:
-    """Return the checkpoint that a source holds; reads its config, index and headers only.
+    """Return the checkpoint in a source; reads only its config, index and headers.
 
-    Raises `ModelError` for anything that is missing or not sound.
+    Raises `ModelError` if anything is missing or damaged.
     """
     source = unnest(source)
     sizes = source.sizes
@@ -134,7 +134,7 @@ def _read_tensors(source: Source, weights: Layout) -> dict[str, TensorRecord]:
 def _read_safetensors(source: Source, weights: Layout, file: str) -> dict[str, TensorRecord]:
     guess = headers.GUESS
     if weights.weight_map is not None:
-        # An entry takes about a hundred bytes beside its name: ask for that, not for more.
+        # an entry takes about a hundred bytes besides its name: read no more than that
         names = (name for name, at in weights.weight_map.items() if at == file)
         guess = 1024 + sum(len(name) + 110 for name in names)
     return headers.read_header(file, source.sizes[file], source.read_range, guess=guess)
@@ -143,7 +143,7 @@ def _read_safetensors(source: Source, weights: Layout, file: str) -> dict[str, T
 def _in_order(
     found: Mapping[str, dict[str, TensorRecord]], weights: Layout
 ) -> Iterator[tuple[str, TensorRecord]]:
-    """Yield the tensors file after file, each from the file that the index says."""
+    """Yield the tensors of one file after the other, each from the file given in the index."""
     weight_map = weights.weight_map or {}
     for name, file in weight_map.items():
         if name not in found[file]:

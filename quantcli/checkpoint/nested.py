@@ -1,8 +1,8 @@
-"""sentence-transformers folders whose model lies in a subfolder, as if it lay at the top.
+"""sentence-transformers folders whose model is in a subfolder, seen as if it were at the top.
 
 Older versions of sentence-transformers save the model in `0_Transformer/`, newer ones at the top,
-and they load both. quantcli writes the newer layout: `modules.json` then says that the first module
-is at the top, and everything else stays where it is.
+and they load both. quantcli writes the newer layout: `modules.json` gives the top as the folder of
+the first module, and all other files stay where they are.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from quantcli.files import parse_json
 
 
 def unnest(source: Source) -> Source:
-    """Return `source`, seen from the folder of its model if that is a subfolder.
+    """Return `source`, or a view of it if its model is in a subfolder.
 
-    Raises `ModelError` for a modules.json that is not JSON.
+    Raises `ModelError` if modules.json is not JSON.
     """
     if is_model(source.sizes) or MODULES not in source.sizes:
         return source
@@ -38,13 +38,13 @@ def unnest(source: Source) -> Source:
 
 
 def is_model(names: Iterable[str], folder: str = "") -> bool:
-    """Tell whether there are a config and weights in a folder ("" or "name/")."""
+    """Return whether a folder ("" or "name/") has a config and weights."""
     known = {name.removeprefix(folder) for name in names if name.startswith(folder)}
     return CONFIG in known and any(entry in known for _, entry in ENTRIES)
 
 
 def read_modules(source: Source) -> list[Any]:
-    """Return what modules.json lists; nothing if there is none. Raises `ModelError`."""
+    """Return the list in modules.json, empty if there is no such file. Raises `ModelError`."""
     if MODULES not in source.sizes:
         return []
     try:
@@ -55,9 +55,9 @@ def read_modules(source: Source) -> list[Any]:
 
 
 class Nested(Source):
-    """A source whose model lies in `folder`; its files are seen at the top.
+    """A view of a source whose model is in `folder`: the files of that folder are at the top.
 
-    Its files get paths in a temporary folder of links, which lasts as long as the process.
+    The paths are in a temporary folder of links, which exists until the process ends.
     """
 
     def __init__(self, source: Source, folder: str, modules: list[Any]) -> None:
@@ -66,7 +66,7 @@ class Nested(Source):
         self._source = source
         self._modules = json.dumps([modules[0] | {"path": ""}, *modules[1:]], indent=2).encode()
         inside = [name for name in source.sizes if PurePosixPath(name).is_relative_to(folder)]
-        # a file of the model's folder takes the place of one at the top
+        # a file in the model's folder replaces one of the same name at the top
         self._names = {name: name for name in source.sizes if name not in inside}
         self._names |= {name.removeprefix(f"{folder}/"): name for name in inside}
         self._sizes = {name: source.sizes[inner] for name, inner in self._names.items()}
@@ -74,7 +74,7 @@ class Nested(Source):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Every file, by the name that it has here, and its bytes."""
+        """Every file, by its name in this view, and its bytes."""
         return self._sizes
 
     def read_range(self, file: str, start: int, nbytes: int) -> bytes:
@@ -84,7 +84,7 @@ class Nested(Source):
         return self._source.read_range(self._names[file], start, nbytes)
 
     def path(self, file: str) -> Path:
-        """Return the path of a file, among the others as they are named here."""
+        """Return the path of a file in the folder of links."""
         link = self._root / file
         if file != MODULES:
             target = self._source.path(self._names[file]).resolve()
@@ -94,13 +94,13 @@ class Nested(Source):
         return link
 
     def cached(self, file: str) -> Path | None:
-        """Return the path of a file if it can be read from this machine's disk."""
+        """Return the path of a file if it is on this machine, else None."""
         if file == MODULES:
             return self.path(file)
         return self._source.cached(self._names[file])
 
     def fetch(self, files: Iterable[str]) -> Path:
-        """Bring files to this machine, and return the folder in which they are named as here."""
+        """Download files, and return the folder of links."""
         wanted = [file for file in files if file != MODULES]
         if wanted:
             self._source.fetch(self._names[file] for file in wanted)
@@ -111,7 +111,7 @@ class Nested(Source):
     @cached_property
     def _root(self) -> Path:
         root = Path(tempfile.mkdtemp(prefix="quantcli-"))
-        # Not with this object: a model that was loaded from there may outlive it.
+        # not when this object ends: a model that was loaded from the folder may outlive it
         atexit.register(shutil.rmtree, root, ignore_errors=True)
         (root / MODULES).write_bytes(self._modules)
         return root

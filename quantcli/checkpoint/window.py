@@ -1,4 +1,4 @@
-"""A remote file as a seekable stream that fetches, and keeps, only the parts that are read."""
+"""A remote file as a seekable stream that downloads, and keeps, only the parts that are read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
 BLOCK = 32 * 1024
-"""Bytes: what is fetched at least, since a request costs more than that."""
+"""Minimum bytes of a request: fewer would not make it faster."""
 
 
 class Window(io.RawIOBase):
-    """A file of a source, read in whole blocks; neighbouring ones in one request."""
+    """A file of a source, read in whole blocks; adjacent blocks share a request."""
 
     def __init__(self, source: Source, file: str) -> None:
         self._source = source
@@ -25,11 +25,11 @@ class Window(io.RawIOBase):
         self._blocks: dict[int, bytes] = {}
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be moved about in."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
@@ -37,7 +37,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position."""
+        """Set the position, in bytes, and return it."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
             raise ValueError(f"negative position {start + offset}")
@@ -45,7 +45,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fill `buffer` as far as the file goes; return how many bytes that was."""
+        """Fill `buffer` as far as the file goes; return the number of bytes read."""
         view = memoryview(buffer).cast("B")
         content = self._fetch(self._at, min(self._at + len(view), self._size))
         view[: len(content)] = content
