@@ -167,7 +167,7 @@ def _framework(source: Source) -> ModelError | None:
     ):
         if file in source.sizes:
             return ModelError(
-                f"{source.model} has weights of {name} only",
+                f"{source.model} has only {name} weights",
                 hint=f"convert it with transformers 4: from_pretrained('{source.model}', "
                 f"{option}=True), then save_pretrained",
             )

@@ -66,7 +66,7 @@ def _check_metadata(file: str, metadata: Any) -> None:
     if metadata is None:
         return
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ModelError(f"the header of {file} has a __metadata__ that is not strings by name")
+        raise ModelError(f"the header of {file}: __metadata__ is not a map of strings")
 
 
 def _record(file: str, name: str, entry: Any, base: int) -> TensorRecord:

@@ -32,7 +32,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}
 
 
-def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
+def check_serializable(value: Any, *, where: str, levels: int = 100) -> None:
     r"""Raise `ModelError` if a value cannot be written as JSON.
 
     JSON text can be read but not written again with half a character ("\ud800"), or with hundreds
@@ -44,4 +44,4 @@ def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
         raise ModelError(f"{where} is damaged: it holds text that is not Unicode: {value!r:.60}")
     parts = [*value, *value.values()] if isinstance(value, dict) else value
     for part in parts if isinstance(parts, list) else ():
-        check_writable(part, where=where, levels=levels - 1)
+        check_serializable(part, where=where, levels=levels - 1)

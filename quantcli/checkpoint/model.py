@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import headers, layout
 from quantcli.checkpoint.foreign import not_a_model
-from quantcli.checkpoint.jsonfile import check_writable, parse_object
+from quantcli.checkpoint.jsonfile import check_serializable, parse_object
 from quantcli.checkpoint.layout import Layout
 from quantcli.checkpoint.nested import read_modules, unnest
 from quantcli.checkpoint.payload import Payload
@@ -103,7 +103,7 @@ def read_checkpoint(source: Source) -> Checkpoint:
     if CONFIG not in sizes:
         raise not_a_model(source)
     config = parse_object(source.read_all(CONFIG), where=f"{CONFIG} of {source.model}")
-    check_writable(config, where=f"{CONFIG} of {source.model}")
+    check_serializable(config, where=f"{CONFIG} of {source.model}")
     found = layout.find_entry(sizes, config, model=source.model)
     if found is None:
         raise not_a_model(source)

@@ -1,4 +1,4 @@
-"""The manifest of a frozen directory, `quantcli.json`: where it comes from and what is in it."""
+"""The manifest of a frozen directory, `quantcli.json`: its source and its contents."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FORMAT_VERSION = 1
 
 
 def is_frozen(folder: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is a frozen directory: by its manifest, else by its config.
+    """Return whether a folder is a frozen directory, judged by its manifest, else by its config.
 
-    One without a manifest can be loaded, but nothing else.
+    A frozen directory without a manifest can be loaded, but not verified or sized.
     """
     return (Path(folder) / MANIFEST).is_file() or _has_section(Path(folder))
 
@@ -33,7 +33,7 @@ def _has_section(folder: Path) -> bool:
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the manifest of a frozen directory.
 
-    Raises `ModelError` where there is none, or none that this version reads.
+    Raises `ModelError` if there is none, or if this version cannot read it.
     """
     path = Path(folder) / MANIFEST
     try:
@@ -68,7 +68,7 @@ def _no_manifest(folder: str | os.PathLike[str]) -> ModelError:
 
 
 def _is_whole(manifest: dict[str, Any]) -> bool:
-    """Tell whether a manifest holds what is read of it."""
+    """Return whether a manifest has the entries that are read from it, in the right types."""
     try:
         found = manifest["footprint"]
         totals = [found[key] for key in ("parameters", "tensors_quantized", "ratio", "coverage")]
@@ -90,18 +90,18 @@ def sha256(path: Path) -> str:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """List the files of a frozen directory but its manifest, by their POSIX name."""
+    """Return the files of a frozen directory except its manifest: POSIX name -> path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: path for name, path in names.items() if name != MANIFEST}
 
 
 def file_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what the manifest holds of the files: the size and the checksum of each."""
+    """Return the manifest's entries for the files: the size and the checksum of each."""
     files = files_below(folder).items()
     return {name: file_record(path) for name, path in files if not name.startswith(".")}
 
 
 def file_record(path: Path) -> dict[str, Any]:
-    """Return what the manifest holds of one file."""
+    """Return the manifest's entry for one file."""
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
