@@ -9,25 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from quantcli.checkpoint.layout import what_else
 from quantcli.checkpoint.nested import is_model
-from quantcli.checkpoint.records import CONFIG, MODULES, Source
+from quantcli.checkpoint.records import CONFIG, MODULES, TOKENIZER_FILES, WEIGHT_SUFFIXES, Source
 from quantcli.errors import ModelError
 from quantcli.paths import MODEL_NAMES
 from quantcli.text import some
 
 ADAPTER = "adapter_config.json"
 PIPELINE = "model_index.json"
-
-_TOKENIZERS = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "vocab.json",
-    "vocab.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 
 _ORIGINAL = "give the original model, with safetensors or PyTorch weights"
 
@@ -57,7 +45,7 @@ def not_a_folder(path: Path) -> ModelError:
         return ModelError(f"{path} is a file, not a folder", hint=f"give its folder: {folder}")
     if (folder / ADAPTER).is_file():
         return _adapter_error(str(folder), (folder / ADAPTER).read_bytes())
-    if path.suffix.lower() in _WEIGHTS:
+    if path.suffix.lower() in WEIGHT_SUFFIXES:
         return ModelError(
             f"{path} holds weights only: there is no {CONFIG} beside it",
             hint=f"give a folder with the model's {CONFIG} and its weights",
@@ -175,9 +163,9 @@ def _framework(source: Source) -> ModelError | None:
 
 
 def _tokenizer(source: Source) -> ModelError | None:
-    if CONFIG in source.sizes or not any(name in source.sizes for name in _TOKENIZERS):
+    if CONFIG in source.sizes or not any(name in source.sizes for name in TOKENIZER_FILES):
         return None
-    if any(name.endswith(_WEIGHTS) for name in source.sizes):
+    if any(name.endswith(WEIGHT_SUFFIXES) for name in source.sizes):
         return None
     return ModelError(
         f"{source.model} holds a tokenizer, but no model", hint="give the model's folder or Hub id"

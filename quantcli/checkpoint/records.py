@@ -10,6 +10,37 @@ from pathlib import Path
 CONFIG = "config.json"
 MODULES = "modules.json"
 
+WEIGHT_SUFFIXES = (
+    ".bin",
+    ".ckpt",
+    ".gguf",
+    ".h5",
+    ".msgpack",
+    ".pkl",
+    ".pt",
+    ".pth",
+    ".safetensors",
+)
+"""Suffixes of files that a library may load weights from."""
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "source.spm",
+    "target.spm",
+    "tokenizer.tiktoken",
+)
+"""Files that transformers loads a tokenizer from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRecord:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from quantcli.checkpoint.records import WEIGHT_SUFFIXES
 from quantcli.files import reason
 from quantcli.frozen.manifest import files_below, read_manifest, sha256
 from quantcli.text import some
-
-WEIGHTS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".pkl", ".pt", ".pth", ".safetensors")
-"""Suffixes of files that may hold weights."""
 
 SHOWN = 5
 """Maximum problems in an error message; the JSON output has all."""
@@ -77,7 +75,7 @@ def check(folder: str | os.PathLike[str]) -> Verification:
 
 def _is_harmful(name: str) -> bool:
     """Return whether a loader would take a file for weights, code or an adapter."""
-    return name.endswith((*WEIGHTS, ".py")) or name == "adapter_config.json"
+    return name.endswith((*WEIGHT_SUFFIXES, ".py")) or name == "adapter_config.json"
 
 
 def _is_hidden(name: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint.jsonfile import read_object
+from quantcli.checkpoint.records import TOKENIZER_FILES
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.processors import FAILURES
 from quantcli.comparison.samples import SAMPLING_RATE
@@ -19,22 +20,6 @@ from quantcli.text import first_line
 if TYPE_CHECKING:
     import torch
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "spiece.model",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "sentencepiece.model",
-    "source.spm",
-    "target.spm",
-    "tokenizer.tiktoken",
-)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor.json")
 
 _CONFIGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
