@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+
+_PACKAGE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - compared with the names of code
 
 
 class QuantcliError(Exception):
@@ -43,6 +46,22 @@ class MachineError(QuantcliError):
     """The machine lacks space, permission or memory."""
 
     exit_code = 4
+
+
+def is_bug(error: Exception) -> bool:
+    """Return whether quantcli's own code raised an error that was caught around a foreign call.
+
+    The innermost Python frame decides; the first one, which made the foreign call, does not count.
+    A `RuntimeError` is never ours: torch's C++ code raises it, in the frame that called torch.
+    """
+    own = False
+    trace = error.__traceback__.tb_next if error.__traceback__ else None
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_name != "__torch_function__":  # passes a call of torch on
+            own = code.co_filename.startswith(_PACKAGE)
+        trace = trace.tb_next
+    return own and not isinstance(error, RuntimeError)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

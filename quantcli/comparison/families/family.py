@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,12 +16,16 @@ from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.inputs.synthetic import Synthetic
 from quantcli.comparison.results import Generated, Measurement
 from quantcli.comparison.samples import Samples
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, is_bug
 from quantcli.text import first_line
 
 
 class UnsuitedError(ModelError):
     """The model cannot be compared in this way, and may be in another."""
+
+
+class CannotGenerateError(UnsuitedError):
+    """The model cannot generate text from its inputs."""
 
 
 Outputs = Mapping[str, torch.Tensor]
@@ -69,8 +73,7 @@ def call(model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
 
     Raises `UnsuitedError` where it does not accept them.
     """
-    with refusals(model, inputs):
-        return model(**fit(model, inputs))
+    return ask(model, model, inputs)
 
 
 @contextmanager
@@ -82,17 +85,27 @@ def settled() -> Iterator[None]:
         raise ModelError(error.message, hint=error.hint) from error
 
 
-@contextmanager
-def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Say of a model that does not accept its inputs what it says itself."""
+def ask(
+    model: Any,
+    method: Callable[..., Any],
+    inputs: Mapping[str, torch.Tensor],
+    refusal: type[UnsuitedError] = UnsuitedError,
+    **options: Any,
+) -> Any:
+    """Call a method of a model on those inputs that the model's forward pass takes.
+
+    Raises `refusal`, with the model's own words, if the model does not accept them.
+    """
+    known = fit(model, inputs)
     try:
-        yield
+        return method(**known, **options)
     except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+        if is_bug(error):
+            raise
         if "DefaultCPUAllocator" in str(error):
-            raise MemoryError from error  # what torch has no type for
-        reason = first_line(error)
-        raise UnsuitedError(
-            f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {reason}",
+            raise MemoryError from error  # torch has no type for it
+        raise refusal(
+            f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {first_line(error)}",
             hint="try --task outputs",
         ) from error
 

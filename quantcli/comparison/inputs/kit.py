@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from quantcli.checkpoint.jsonfile import read_object
 from quantcli.checkpoint.records import TOKENIZER_FILES
 from quantcli.comparison.engine.sides import Side
-from quantcli.comparison.inputs.processors import FAILURES
+from quantcli.comparison.inputs.processors import use
 from quantcli.comparison.samples import SAMPLING_RATE
-from quantcli.errors import ModelError, QuantcliError
+from quantcli.errors import ModelError, QuantcliError, is_bug
 from quantcli.text import first_line
 
 if TYPE_CHECKING:
@@ -108,19 +107,19 @@ class Kit:
         whole = self.check_twin(name, text)
         if limit is not None and len(whole) > limit:
             self.truncated.append(name)
-        with self._at_work("tokenizer"):
-            given = self.tokenizer(
-                text, truncation=limit is not None, max_length=limit, return_tensors="pt"
-            )
-            return dict(given)
+        options = {"truncation": limit is not None, "max_length": limit, "return_tensors": "pt"}
+        return dict(self._call("tokenizer", self.tokenizer, text, **options))
 
     def check_twin(self, name: str, text: str) -> list[int]:
         """Return the tokens of a text. Raises `ModelError` where the other model has others."""
-        with self._at_work("tokenizer"):
-            whole: list[int] = self.tokenizer(text)["input_ids"]
-            if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
-                raise ModelError(f"the tokenizers of the two models differ on {name}")
+        whole = self._tokens(text)
+        if self.twin is not None and self.twin._tokens(text) != whole:
+            raise ModelError(f"the tokenizers of the two models differ on {name}")
         return whole
+
+    def _tokens(self, text: str) -> list[int]:
+        tokens: list[int] = self._call("tokenizer", self.tokenizer, text)["input_ids"]
+        return tokens
 
     def labels(self, target: str | None) -> torch.Tensor | None:
         """Return the tokens of a target, (tokens,); None without one, or without a tokenizer."""
@@ -128,7 +127,8 @@ class Kit:
             return None
         import torch
 
-        return torch.tensor(self.tokenizer(text_target=target)["input_ids"])
+        found = self._call("tokenizer", self.tokenizer, text_target=target)
+        return torch.tensor(found["input_ids"])
 
     def process(self, kind: str, value: Any, text: str) -> dict[str, torch.Tensor] | None:
         """Return the inputs for a picture or a recording with a text, by the processor of both.
@@ -138,10 +138,11 @@ class Kit:
         if self.processor is None:
             return None
         media = {"images": [value]} if kind == "image" else {"audio": [value]}
-        try:
-            prompt = _prompt(self.processor, kind, text)
-            found = self.processor(text=[prompt], **media, return_tensors="pt")
-        except FAILURES:
+        prompt = _prompt(self.processor, kind, text)
+        if prompt is None:
+            return None
+        found = use(self.processor, text=[prompt], **media, return_tensors="pt")
+        if found is None:
             return None
         import torch
 
@@ -149,8 +150,8 @@ class Kit:
 
     def see(self, image: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for an image, (1, ...)."""
-        with self._at_work("image processor"):
-            return dict(self.image_processor(images=image, return_tensors="pt"))
+        processor = self.image_processor
+        return dict(self._call("image processor", processor, images=image, return_tensors="pt"))
 
     def hear(self, name: str, audio: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for mono audio of `SAMPLING_RATE`, (1, ...)."""
@@ -161,9 +162,8 @@ class Kit:
         if rate != SAMPLING_RATE:
             message = f"its feature extractor takes recordings of {rate} Hz, not {SAMPLING_RATE} Hz"
             raise ModelError(message, hint="try --task outputs")
-        with self._at_work("feature extractor"):
-            found = self.feature_extractor(audio, sampling_rate=rate, return_tensors="pt")
-            return dict(found)
+        options = {"sampling_rate": rate, "return_tensors": "pt"}
+        return dict(self._call("feature extractor", self.feature_extractor, audio, **options))
 
     def decode(self, tokens: list[int]) -> str:
         """Return tokens as text; without a tokenizer, their numbers."""
@@ -171,16 +171,16 @@ class Kit:
             return " ".join(map(str, tokens))
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
-    @contextmanager
-    def _at_work(self, what: str) -> Iterator[None]:
-        """Raise `ModelError` if the tokenizer or a processor fails, whatever it raises."""
+    def _call(self, what: str, tool: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        """Call the tokenizer or a processor. Raises `ModelError` if it fails in any way."""
         try:
-            yield
+            return tool(*given, **options)
         except (QuantcliError, MemoryError):
             raise
-        except Exception as error:
-            reason = first_line(error)
-            raise ModelError(f"{self.folder}: its {what} failed: {reason}") from error
+        except Exception as error:  # tokenizers raises nothing more specific
+            if is_bug(error):
+                raise
+            raise ModelError(f"{self.folder}: its {what} failed: {first_line(error)}") from error
 
     def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
         for name in files:
@@ -196,18 +196,24 @@ class Kit:
         except MemoryError:
             raise
         except Exception as error:  # tokenizers raises nothing more specific
-            reason = first_line(error)
-            reason = reason.partition(". ")[0]  # what follows is advice for another situation
+            if is_bug(error):
+                raise
+            reason = first_line(error).partition(". ")[0]  # then comes advice for other cases
             what = kind.__name__.removeprefix("Auto")
             raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error
 
 
-def _prompt(processor: Any, kind: str, text: str) -> str:
-    """Return a text as the processor wants it: as a chat, or after the token of the picture."""
+def _prompt(processor: Any, kind: str, text: str) -> str | None:
+    """Return a text as the processor takes it: as a chat, or after the token of the picture.
+
+    None if the processor cannot make a chat of it.
+    """
     if getattr(processor, "chat_template", None):
         content = [{"type": kind}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": content}]
-        return str(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        template = processor.apply_chat_template
+        found = use(template, chat, tokenize=False, add_generation_prompt=True)
+        return None if found is None else str(found)
     token = getattr(processor, f"{kind}_token", None)
     return text if token is None else f"{token}\n{text}"
 

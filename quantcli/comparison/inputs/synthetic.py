@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from quantcli.comparison.inputs.processors import FAILURES, feature_extractor, image_processor, part
+from quantcli.comparison.inputs.processors import feature_extractor, image_processor, part, use
 from quantcli.errors import ModelError
 
 LENGTHS = (8, 33)
@@ -150,9 +150,8 @@ class Synthetic:
         noise = self._random(0, 256, (PICTURE[1], PICTURE[0], 3)).to(torch.uint8)
         if processor is None:
             return {}
-        try:
-            found = processor(images=Image.fromarray(noise.numpy()), return_tensors="pt")
-        except FAILURES:
+        found = use(processor, images=Image.fromarray(noise.numpy()), return_tensors="pt")
+        if found is None:
             return {}
         # a mask over patches is named as that over tokens: it is one where there are no tokens
         return _named(dict(found), names - {"attention_mask"} if "input_ids" in names else names)
@@ -162,12 +161,9 @@ class Synthetic:
         extractor = feature_extractor(self._config)
         if extractor is None:
             return {}
-        try:
-            rate = getattr(extractor, "sampling_rate", WAVE)
-            wave = self._normal(rate).numpy()
-            return dict(extractor(wave, sampling_rate=rate, return_tensors="pt"))
-        except FAILURES:
-            return {}
+        rate = getattr(extractor, "sampling_rate", WAVE)
+        wave = self._normal(rate).numpy()
+        return dict(use(extractor, wave, sampling_rate=rate, return_tensors="pt") or {})
 
     def _random(self, low: int, high: int, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randint(low, high, shape, generator=self._generator)
