@@ -1,4 +1,4 @@
-"""What can go wrong, in the user's words, with an exit code."""
+"""The errors that a user sees, each with an exit code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class QuantcliError(Exception):
-    """A failure that the user can understand, and often mend.
+    """An error that the user can understand, and often fix.
 
-    `message` says what failed and where; `hint`, where there is one, says the way out.
-    `exit_code` is what the command line ends with.
+    `message` says what failed and where; `hint`, if there is one, says what to do about it.
+    `exit_code` is the exit code of the command line.
     """
 
     exit_code = 1
@@ -34,7 +34,7 @@ class UsageError(QuantcliError):
 
 
 class ModelError(QuantcliError):
-    """The model is not there, not readable, not sound, or not supported."""
+    """The model is missing, unreadable, damaged or not supported."""
 
     exit_code = 3
 
@@ -46,7 +46,7 @@ class MachineError(QuantcliError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint that names the known word closest to `word`, or all of them."""
+    """Return a hint with the known word closest to `word`, or with all known words."""
     names = list(known)
     lower = {name.lower(): name for name in names}
     close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)

@@ -1,31 +1,34 @@
-"""What tells a frozen directory from any other folder: the mark in its config, its manifest."""
+"""How a frozen directory is recognized: a section of its config, and its manifest."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MANIFEST = "quantcli.json"
-"""The file that only a frozen directory has."""
+"""The name of the manifest. Only a frozen directory has this file."""
 
 SECTION = "quantization_config"
 """The key of `config.json`, and of the configs in it, that says how the model is quantized."""
 
 METHOD = "quantcli"
-"""The name of our method in transformers' tables while it runs. Version 1 also wrote it."""
+"""The name under which our quantizer is registered with transformers.
+
+Version 1 of the section had it as `quant_method`.
+"""
 
 SECTION_VERSION = 2
-"""The version of the section that is written, and the newest that can be read."""
+"""The version of the section that is written, and the newest one that can be read."""
 
 MARK = {"quant_method": None, "requires": METHOD}
-"""What a section of ours holds since version 2.
+"""The entries that mark a section as quantcli's, since version 2.
 
-transformers raises an error for a `quant_method` of null; an unknown name it only logs, and then
-it fills the model with random weights.
+transformers raises an error if `quant_method` is null. If it is an unknown name, transformers only
+logs a warning and leaves the weights random.
 """
 
 
 def is_ours(section: Any) -> bool:
-    """Tell whether a `quantization_config`, a dict or transformers' object, is quantcli's."""
+    """Return whether a `quantization_config` (a dict or transformers' object) is quantcli's."""
     if not hasattr(section, "get"):
         return False
     if section.get("requires") == METHOD:

@@ -9,18 +9,19 @@ from urllib.parse import unquote, urlsplit
 from quantcli.errors import ModelError, UsageError
 
 HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co")
-"""Where model pages are, besides the host of HF_ENDPOINT."""
+"""Hosts of model pages, besides that of HF_ENDPOINT."""
 
 _OTHER_KINDS = ("datasets", "spaces", "collections", "papers", "docs", "blog")
 
 _WITH_REVISION = ("tree", "blob", "resolve", "raw", "commit", "blame", "edit")
-"""What comes before the revision in the address of a page."""
+"""What comes before the revision in a page's address."""
 
-_WRITTEN = "Hub models are written org/name"
+MODEL_NAMES = "Hub models are written org/name"
+"""A hint for a name or address that is not a model's."""
 
 
 def expand(path: str | os.PathLike[str]) -> str:
-    """Return a path with the home folder in the place of a leading `~` or `~user`.
+    """Return a path with a leading `~` or `~user` replaced by the home folder.
 
     Raises `UsageError` if there is no such user.
     """
@@ -35,10 +36,10 @@ def expand(path: str | os.PathLike[str]) -> str:
 
 
 def model_name(model: str | os.PathLike[str]) -> str:
-    """Return a folder, or a Hub id such as "org/name@revision", from what a user typed.
+    """Return the folder or the Hub id ("org/name@revision") that a user typed.
 
-    Expands `~`, and takes the id out of the address of a model's page. Raises `UsageError`, and
-    `ModelError` for an address that is not a model's.
+    Expands `~`, and takes the id from the address of a model's page. Raises `UsageError` if there
+    is no such user, `ModelError` if an address is not that of a model.
     """
     text = expand(model)
     address = _address(text)
@@ -46,7 +47,7 @@ def model_name(model: str | os.PathLike[str]) -> str:
 
 
 def _address(text: str) -> tuple[str, str] | None:
-    """Return host and path if `text` is an address: a folder of that name wins."""
+    """Return host and path if `text` is an address, else None. A folder of that name wins."""
     scheme, separator, rest = text.partition("://")
     if separator and scheme.lower() == "hf":
         return "hf.co", rest.removeprefix("models/")
@@ -63,11 +64,11 @@ def _id(text: str, host: str, path: str) -> str:
     own = urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc.lower()
     steps = [unquote(step) for step in path.split("/") if step]
     if host not in (*HOSTS, own):
-        raise ModelError(f"{text} is not an address on the Hub", hint=_WRITTEN)
+        raise ModelError(f"{text} is not an address on the Hub", hint=MODEL_NAMES)
     if steps[:1] == ["models"]:
         steps = steps[1:]
     if not steps or steps[0] in _OTHER_KINDS:
-        raise ModelError(f"{text} is not the page of a model", hint=_WRITTEN)
+        raise ModelError(f"{text} is not the page of a model", hint=MODEL_NAMES)
     # models without an organization, such as gpt2, have one step
     length = 1 if len(steps) > 1 and steps[1] in _WITH_REVISION else 2
     name, rest = "/".join(steps[:length]), steps[length:]
@@ -77,5 +78,5 @@ def _id(text: str, host: str, path: str) -> str:
 
 
 def _revision(steps: list[str]) -> str:
-    """Return the revision that a page's address goes on with; only "refs/…" holds slashes."""
+    """Return the revision at the start of `steps`. Only "refs/…" contains slashes."""
     return "/".join(steps[:3]) if steps[0] == "refs" else steps[0]

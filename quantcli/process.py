@@ -1,4 +1,4 @@
-"""What this process takes of the machine."""
+"""How much memory this process uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLEAR = Path("/proc/self/clear_refs")
 def peak_rss_bytes() -> int:
     """Return the peak resident memory of this process so far, in bytes."""
     if _STATUS.exists():
-        # getrusage would tell the peak of the process that started this one, where that is larger
+        # getrusage returns the peak of the parent process if that was larger
         found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
         if found:
             return int(found[1]) * 1024
@@ -23,7 +23,7 @@ def peak_rss_bytes() -> int:
 
 
 def reset_peak_rss() -> bool:
-    """Begin to measure the peak anew, from what is resident now; False where that cannot be."""
+    """Reset the peak to what is resident now. Returns False if the system cannot do that."""
     try:
         _CLEAR.write_text("5")
     except OSError:

@@ -1,7 +1,8 @@
-"""Small pieces of messages: a few of many names, the first line of an error."""
+"""Pieces of messages: a few of many names, a number with its noun, the first line of an error."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _TYPED = (
@@ -15,11 +16,33 @@ _TYPED = (
 )
 """Errors whose words say too little without their type: "KeyError: 'size'"."""
 
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+"""A step of a dotted name that is a number, such as that of a layer."""
 
-def some(names: Sequence[str], limit: int = 3) -> str:
-    """Join the first `limit` names, and say how many more there are."""
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+def some(
+    names: Sequence[str], limit: int = 3, *, separator: str = ", ", noun: str | None = None
+) -> str:
+    """Join the first `limit` names, and add how many more there are: "a, b, c and 2 more".
+
+    With the noun "kind" it ends in "and 2 more kinds". Any other separator than a comma also stands
+    before "and".
+    """
+    shown, more = separator.join(names[:limit]), len(names) - limit
+    if more <= 0:
+        return shown
+    rest = f"{more} more" if noun is None else plural(more, f"more {noun}")
+    return f"{shown}{' ' if separator == ', ' else separator}and {rest}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 tensor", "3 tensors"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return at most `limit` characters of a text; an ellipsis takes the place of the rest."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def first_line(error: BaseException) -> str:
@@ -31,3 +54,8 @@ def first_line(error: BaseException) -> str:
         # huggingface_hub's validation names the field first, and then what is wrong with it
         return " ".join(lines[:2])
     return f"{type(error).__name__}: {lines[0]}" if isinstance(error, _TYPED) else lines[0]
+
+
+def layer_pattern(name: str) -> str:
+    """Return the name of a module or tensor with `*` for each number: `layers.*.mlp.weight`."""
+    return _NUMBER.sub("*", name)

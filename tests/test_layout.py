@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     ["errors"],
     ["upstream"],
-    ["dtypes", "formats", "mark", "paths", "process", "text"],
+    ["dtypes", "files", "formats", "mark", "paths", "process", "text"],
     ["comparison.metrics", "comparison.results", "comparison.samples"],
     ["comparison.tasks"],
     ["comparison.gates"],

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """A frozen directory that was written, and what it took. Implements `os.PathLike`.
+    """A frozen directory that `quantize` wrote. Implements `os.PathLike`.
 
-    `seconds` is the time of running the plan, from the first read to the last shard in place.
+    `seconds` is the time of running the plan, from the first read to the last complete shard.
     `zero_rows` counts the rows of zeros that are stored as 0 in float8, by tensor.
     """
 
@@ -47,16 +47,16 @@ def quantize(
 ) -> Frozen:
     """Quantize a model and write a frozen directory.
 
-    `output` is by default `./<name>-<weights>`; `jobs` is the number of threads, by default the
-    cores. `options` are those of `make_request`. Raises `UsageError`, `ModelError`, `MachineError`;
-    then nothing is left behind.
+    `output` is by default `./<name>-<weights>`; `jobs` is the number of threads, by default one per
+    core. `options` are those of `make_request`. Raises `UsageError`, `ModelError` or
+    `MachineError`, and then leaves no files behind.
     """
     request = make_request(model, **options)
     return quantize_request(request, output=output, overwrite=overwrite, jobs=jobs)
 
 
 def default_output(request: Request) -> Path:
-    """Return `./<name>-<weights>` for a model by name or in a folder."""
+    """Return `./<name>-<weights>`; the name is that of the Hub repo or of the folder."""
     name = request.model.partition("@")[0]
     if Path(request.model).exists():
         name = os.path.abspath(request.model)  # noqa: PTH100 - a link keeps its own name
@@ -72,20 +72,13 @@ def quantize_request(
     progress: Progress | None = None,
     on_plan: Callable[[Plan], None] | None = None,
 ) -> Frozen:
-    """Quantize as asked. `on_plan` sees the plan before it is run."""
+    """Run a request. `on_plan` is called with the plan before it is run."""
     target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
-    decided, source = plan_request(request)
-    check_plan(request, decided)
-    if on_plan is not None:
-        on_plan(decided)
-    from quantcli.execute import run_plan  # not before the model is known to be there
+    decided, source = _plan_and_fetch(request, on_plan)
+    from quantcli.execute import run_plan  # imports Quanto: only once the model was found
     from quantcli.frozen.write import write_metadata
 
-    source.checkpoint.fetch()
-    if source.sampled:
-        source = read_model(request, source.checkpoint, here=True)
-        decided = decide(request, source)
     staging = Staging(
         target,
         digest=_digest(decided, source),
@@ -104,10 +97,28 @@ def quantize_request(
     return Frozen(output=target, plan=decided, seconds=seconds, zero_rows=dict(result.zero_rows))
 
 
-def _digest(decided: Plan, source: Source) -> str:
-    """Return what tells a run from others: the plan, and the weights that it reads.
+def _plan_and_fetch(
+    request: Request, on_plan: Callable[[Plan], None] | None
+) -> tuple[Plan, Source]:
+    """Plan a request, and fetch the weights.
 
-    Shards are gone on from only where a file of weights is the one that they were made from.
+    A plan that was made from samples of the weights is made again from all of them.
+    """
+    decided, source = plan_request(request)
+    check_plan(request, decided)
+    if on_plan is not None:
+        on_plan(decided)
+    source.checkpoint.fetch()
+    if source.sampled:
+        source = read_model(request, source.checkpoint, here=True)
+        decided = decide(request, source)
+    return decided, source
+
+
+def _digest(decided: Plan, source: Source) -> str:
+    """Return a sha256 of the plan and of the weight files that it reads.
+
+    Shards of an interrupted run are kept only if they were made from the same files.
     """
     seen = [decided.digest()]
     for file in source.checkpoint.weight_files:

@@ -1,4 +1,4 @@
-"""What is asked for: a model, a recipe, and how far the model may be trusted."""
+"""A request: a model by name, a recipe, and options; and the plan that it leads to."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from quantcli.planning import Plan, Source
 
 MAX_SHARD_SIZE = 5 * 10**9
-"""Bytes of payload in one output shard, unless asked otherwise: what transformers takes."""
+"""Default bytes of payload in one output shard, as in transformers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked for: a model by name, a recipe, and how far the model may be trusted."""
+    """What to quantize and how: a model by name, a recipe, and options."""
 
     model: str
     recipe: Recipe
@@ -44,13 +44,13 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     class_name: str | None = None,
     **options: Any,
 ) -> Request:
-    """Put a model and options on top of a recipe.
+    """Return the request for a model, with options that override a recipe.
 
     `options` are keys of a recipe (`weights`, `rest`, `optimizer`, `group_size`, `include`,
-    `exclude`, `rules`); None leaves what the recipe says. `max_shard_size` is in bytes;
+    `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
-    quantizes nothing; `class_name` is the class to load the model as, by default that of its
-    config. Raises `UsageError`.
+    quantizes nothing; `class_name` is the model class to load, by default that of the config.
+    Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     whole = base.override(model=None if model is None else model_name(model), **options)
@@ -71,9 +71,9 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
 
 
 def plan(model: str | os.PathLike[str], **options: Any) -> Plan:
-    """Decide what `quantize` would do with a model, from headers and config only.
+    """Return the plan of what `quantize` would do; reads only headers and config.
 
-    `options` are those of `make_request`. Raises `UsageError` and `ModelError`, also where nothing
+    `options` are those of `make_request`. Raises `UsageError` and `ModelError`, also if nothing
     would be quantized and `allow_unquantized` is not set.
     """
     request = make_request(model, **options)
@@ -83,13 +83,13 @@ def plan(model: str | os.PathLike[str], **options: Any) -> Plan:
 
 
 def plan_request(request: Request) -> tuple[Plan, Source]:
-    """Plan a request; returns the plan and what it was made from."""
+    """Return the plan of a request, and the source that it was made from."""
     source = read_model(request, open_model(request))
     return decide(request, source), source
 
 
 def check_plan(request: Request, decided: Plan) -> None:
-    """Raise `ModelError` where nothing is quantized, and the request does not allow that."""
+    """Raise `ModelError` if a plan quantizes nothing, and the request does not allow that."""
     from quantcli.planning import check_quantized
 
     if not request.allow_unquantized:
@@ -97,7 +97,7 @@ def check_plan(request: Request, decided: Plan) -> None:
 
 
 def open_model(request: Request) -> Checkpoint:
-    """Open the checkpoint of a request: its headers and config."""
+    """Open the checkpoint of a request; reads its headers and config."""
     from quantcli.checkpoint import open_checkpoint
 
     return open_checkpoint(
@@ -106,7 +106,7 @@ def open_model(request: Request) -> Checkpoint:
 
 
 def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = None) -> Source:
-    """Join a checkpoint with its skeleton, in the dtype that the recipe asks for."""
+    """Join a checkpoint with its skeleton, in the dtype that the recipe sets."""
     recipe = request.recipe
     rest = recipe.weights if recipe.downcast else recipe.rest
     return source_at(request, checkpoint, rest, here=here)
@@ -128,7 +128,7 @@ def source_at(
 
 
 def decide(request: Request, source: Source) -> Plan:
-    """Plan a request from what was read of its model."""
+    """Return the plan of a request for a source."""
     from quantcli.planning import make_plan
 
     return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)

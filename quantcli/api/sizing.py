@@ -1,4 +1,4 @@
-"""Predict, to the byte, what a model takes at each weight dtype."""
+"""Predict, to the byte, the size of a model at each weight dtype."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a model takes at one weight dtype; `bytes` is what `quantize` then writes."""
+    """The size of a model at one weight dtype. `quantize` writes exactly `bytes`."""
 
     weights: str
     bytes: int
@@ -30,7 +30,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """The original bytes of a model by dtype, and what it takes at each weight dtype."""
+    """The original bytes of a model by dtype, and its size at each weight dtype."""
 
     model: str
     revision: str | None
@@ -42,7 +42,7 @@ class Footprint:
 
     @property
     def original_bytes(self) -> int:
-        """Bytes of the model's tensors in the checkpoint, tied ones once."""
+        """Bytes of the model's tensors in the checkpoint; tied ones count once."""
         return sum(self.original_dtypes.values())
 
 
@@ -52,7 +52,7 @@ def size(
     """Predict the exact size of a model at each weight dtype; reads headers only.
 
     `weights` are the dtypes to predict, by default all. `options` are those of `make_request`. For
-    a frozen directory, returns what is in it.
+    a frozen directory, returns its own sizes.
     """
     weights = list(dict.fromkeys(map(parse_weights, weights)))
     if model is not None:
@@ -84,13 +84,13 @@ def size(
 
 
 def _plans(request: Request, weights: Sequence[str]) -> Iterator[Plan]:
-    """Plan one model at several weight dtypes; the checkpoint is opened once."""
+    """Plan one model at several weight dtypes; opens the checkpoint once."""
     checkpoint = open_model(request)
     sources: dict[str, Source] = {}
     for name in weights:
         recipe = request.recipe
         if name != recipe.weights:
-            # options that fit one dtype only (group size, optimizer) are left out for the others
+            # options for one dtype only (group size, optimizer) are left out for the others
             recipe = _recipe_for(recipe, name)
         rest = name if name in DOWNCASTS else recipe.rest
         if rest not in sources:

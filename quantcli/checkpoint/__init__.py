@@ -8,7 +8,8 @@ from quantcli.checkpoint.folder import Folder
 from quantcli.checkpoint.foreign import nearest_folder, no_such_folder, not_a_folder
 from quantcli.checkpoint.model import Checkpoint, read_checkpoint
 from quantcli.checkpoint.records import ModelFiles, TensorRecord
-from quantcli.errors import MachineError, ModelError, UsageError
+from quantcli.errors import ModelError, UsageError
+from quantcli.files import read_error
 from quantcli.paths import model_name
 
 __all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
@@ -59,7 +60,7 @@ def _exists(model: str) -> bool:
     try:
         Path(model).stat()
     except PermissionError as error:
-        raise MachineError(f"no permission to read {model}") from error
+        raise read_error(error, model) from error
     except (OSError, ValueError, RuntimeError):
         # It is no valid path, but may still be the name of a repo.
         return False

@@ -1,8 +1,7 @@
-"""The zip archive that `torch.save` writes: where each of its records lies in the file.
+"""The zip archive that `torch.save` writes: where each of its records is in the file.
 
-Only the directory at the end of the archive is read, and never a payload. Records are stored as
-they are, each starting at a multiple of 64 bytes: `getPadding` in torch's
-caffe2/serialize/inline_container.cc.
+Reads only the directory at the end of the archive, no payload. Records are uncompressed, and each
+starts at a multiple of 64 bytes: `getPadding` in torch's caffe2/serialize/inline_container.cc.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from quantcli.checkpoint.soundness import damaged
 from quantcli.errors import ModelError
 
 _LOCAL_HEADER = 30
-"""Bytes of a record's header, before its name and its extra field."""
+"""Bytes of a record's header before its name and its extra field."""
 
 _ALIGNMENT = 64
 
 _ZIP64 = 0xFFFFFFFF
 
 ReadAt = Callable[[int, int], bytes]
-"""Reads (start, nbytes) of the file."""
+"""Reads `nbytes` of the file from `start`, given (start, nbytes)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of the archive: its name without the archive's folder, and its bytes."""
+    """One record: its name without the archive's folder, and its range of bytes in the file."""
 
     name: str
     offset: int
@@ -38,15 +37,15 @@ class Record:
 
 
 def list_records(file: str, stream: IO[bytes], read_at: ReadAt) -> dict[str, Record]:
-    """Return the records of the archive in `stream`, called `file` in errors.
+    """Return the records of the archive in `stream`; `file` is its name in errors.
 
-    Raises `ModelError` where it is not a sound archive, or not one that torch could map.
+    Raises `ModelError` if the archive is damaged, or compressed so that torch cannot map it.
     """
     try:
         with zipfile.ZipFile(stream) as archive:
             infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
             end = archive.start_dir
-    # OSError and the rest: a damaged directory leads zipfile to places that do not exist.
+    # OSError and the others: a damaged directory makes zipfile read outside the file
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
         raise damaged(file, error) from error
     _check_plain(file, infos, end)
@@ -77,19 +76,19 @@ def _check_plain(file: str, infos: Iterable[zipfile.ZipInfo], end: int) -> None:
 
 
 def _data_offset(info: zipfile.ZipInfo, limit: int, read_at: ReadAt) -> int:
-    """Return where a record's bytes begin; `limit` is where the next record's header does."""
+    """Return where a record's bytes begin; `limit` is the offset of the next record's header."""
     expected = _aligned_offset(info)
-    # Bytes after the payload: a data descriptor, of 32 or of 64 bits; none for an empty record.
+    # after the payload: a data descriptor with sizes of 32 or 64 bits; none for an empty record
     if limit - expected - info.file_size in (0, 16, 24):
         return expected
-    # Not as torch writes it. The extra field of the header itself says it, at the price of a read.
+    # not written by torch: the record's own header has the lengths, which needs one more read
     lengths = read_at(info.header_offset + 26, 4)
     name, extra = struct.unpack("<HH", lengths)
     return info.header_offset + _LOCAL_HEADER + int(name) + int(extra)
 
 
 def _aligned_offset(info: zipfile.ZipInfo) -> int:
-    """Return where torch puts the bytes of a record, as its `getPadding` does."""
+    """Return where torch puts the bytes of a record (its `getPadding`)."""
     start = info.header_offset + _LOCAL_HEADER + len(info.orig_filename.encode()) + 4
     if info.file_size >= _ZIP64 or info.header_offset >= _ZIP64:
         start += 4

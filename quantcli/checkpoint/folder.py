@@ -9,13 +9,14 @@ from pathlib import Path
 
 from quantcli.checkpoint.records import ModelFiles
 from quantcli.checkpoint.soundness import truncated
-from quantcli.errors import MachineError, ModelError
+from quantcli.errors import ModelError
+from quantcli.files import read_error
 
 
 class Folder(ModelFiles):
-    """The files under a folder, followed through links, as they were when it was opened.
+    """The files in a folder and its subfolders, as they were when it was opened; follows links.
 
-    Raises `ModelError` if it is not a folder, `MachineError` if it may not be read.
+    Raises `ModelError` if there is no such folder, `MachineError` without permission to read it.
     """
 
     def __init__(self, model: str) -> None:
@@ -26,7 +27,7 @@ class Folder(ModelFiles):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """The bytes of every file."""
+        """Every file and its bytes."""
         return self._sizes
 
     def path(self, file: str) -> Path:
@@ -34,7 +35,7 @@ class Folder(ModelFiles):
         return self._root / file
 
     def cached(self, file: str) -> Path | None:
-        """Return the path of a file."""
+        """Return the path of a file: every file of a folder is local."""
         return self.path(file)
 
     def fetch(self, files: Iterable[str]) -> Path:
@@ -50,37 +51,35 @@ class Folder(ModelFiles):
 def read_file_range(path: Path, name: str, start: int, nbytes: int) -> bytes:
     """Return exactly `nbytes` bytes of the file at `path`, from `start`.
 
-    Raises `ModelError`, which calls it `name`, if it ends before; `MachineError` if it may not be
-    read.
+    Raises `ModelError` if the file ends before that, and then calls it `name`; `MachineError`
+    without permission to read it.
     """
     try:
         with path.open("rb") as stream:
             stream.seek(start)
             content = stream.read(nbytes)
-    except PermissionError as error:
-        raise MachineError(f"no permission to read {path}") from error
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+        raise read_error(error, path) from error
     if len(content) < nbytes:
         raise truncated(name, nbytes - len(content))
     return content
 
 
 def list_files(root: Path) -> dict[str, int]:
-    """Return every file under a folder and its bytes, leaving out hidden folders.
+    """Return every file in a folder and its subfolders with its bytes; leaves out hidden folders.
 
-    Raises `ModelError` if there is no such folder, `MachineError` if it may not be read.
+    Raises `ModelError` if there is no such folder, `MachineError` without permission to read it.
     """
     try:
         return dict(_walk(root, "", seen=set()))
-    except PermissionError as error:
-        raise MachineError(f"no permission to read {error.filename}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"no such folder: {root}") from error
+    except OSError as error:
+        raise read_error(error, error.filename or root) from error
 
 
 def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
-    # A link to a folder above would never end.
+    # a link to a parent folder would never end
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
         return
@@ -90,7 +89,7 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tup
             if entry.is_symlink() and _leads_nowhere(entry):
                 continue
             if entry.is_dir():
-                # Hidden files are no part of a model, and .git may be large.
+                # hidden folders are not part of a model, and .git may be large
                 if not entry.name.startswith("."):
                     yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", seen)
             elif entry.is_file():

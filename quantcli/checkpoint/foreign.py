@@ -1,4 +1,4 @@
-"""What is given in the place of a transformers model: named for what it is, with the way out."""
+"""Folders, repos and files that are no transformers model: what they are, and what to do."""
 
 from __future__ import annotations
 
@@ -8,33 +8,26 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from quantcli.checkpoint.nested import is_model
-from quantcli.checkpoint.records import CONFIG, MODULES, ModelFiles
+from quantcli.checkpoint.records import (
+    CONFIG,
+    MODULES,
+    TOKENIZER_FILES,
+    WEIGHT_SUFFIXES,
+    ModelFiles,
+)
 from quantcli.checkpoint.weight_files import what_else
 from quantcli.errors import ModelError
+from quantcli.paths import MODEL_NAMES
 from quantcli.text import some
 
 ADAPTER = "adapter_config.json"
 PIPELINE = "model_index.json"
 
-WRITTEN = "Hub models are written org/name"
-
-_TOKENIZERS = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "vocab.json",
-    "vocab.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
-
 _ORIGINAL = "give the original model, with safetensors or PyTorch weights"
 
 
 def not_a_model(files: ModelFiles) -> ModelError:
-    """Return the error for a folder or repo without a transformers config, or without weights."""
+    """Return the error for a folder or repo without a transformers config or without weights."""
     for kind in _KINDS:
         error = kind(files)
         if error is not None:
@@ -48,7 +41,7 @@ def not_a_model(files: ModelFiles) -> ModelError:
 
 
 def not_a_folder(path: Path) -> ModelError:
-    """Return the error for a file that is given in the place of a model's folder."""
+    """Return the error for a file given instead of a model's folder."""
     folder = path.parent
     if path.suffix.lower() == ".gguf":
         return _gguf_error(str(path), str(folder), path.name)
@@ -58,7 +51,7 @@ def not_a_folder(path: Path) -> ModelError:
         return ModelError(f"{path} is a file, not a folder", hint=f"give its folder: {folder}")
     if (folder / ADAPTER).is_file():
         return _adapter_error(str(folder), (folder / ADAPTER).read_bytes())
-    if path.suffix.lower() in _WEIGHTS:
+    if path.suffix.lower() in WEIGHT_SUFFIXES:
         return ModelError(
             f"{path} holds weights only: there is no {CONFIG} beside it",
             hint=f"give a folder with the model's {CONFIG} and its weights",
@@ -67,13 +60,14 @@ def not_a_folder(path: Path) -> ModelError:
 
 
 def no_such_folder(path: str) -> ModelError:
-    """Return the error for a path where there is nothing."""
+    """Return the error for a path that does not exist."""
     near = nearest_folder(path)
-    return ModelError(f"no such folder: {path}", hint=f"did you mean {near}?" if near else WRITTEN)
+    hint = f"did you mean {near}?" if near else MODEL_NAMES
+    return ModelError(f"no such folder: {path}", hint=hint)
 
 
 def nearest_folder(path: str) -> str | None:
-    """Return the folder beside `path` whose name is most like it, None if none is."""
+    """Return the folder beside `path` with the most similar name, None if none is similar."""
     try:
         names = [entry.name for entry in Path(path).parent.iterdir() if entry.is_dir()]
     except (OSError, ValueError):
@@ -167,7 +161,7 @@ def _framework(files: ModelFiles) -> ModelError | None:
     ):
         if file in files.sizes:
             return ModelError(
-                f"{files.model} has weights of {name} only",
+                f"{files.model} has only {name} weights",
                 hint=f"convert it with transformers 4: from_pretrained('{files.model}', "
                 f"{option}=True), then save_pretrained",
             )
@@ -175,9 +169,9 @@ def _framework(files: ModelFiles) -> ModelError | None:
 
 
 def _tokenizer(files: ModelFiles) -> ModelError | None:
-    if CONFIG in files.sizes or not any(name in files.sizes for name in _TOKENIZERS):
+    if CONFIG in files.sizes or not any(name in files.sizes for name in TOKENIZER_FILES):
         return None
-    if any(name.endswith(_WEIGHTS) for name in files.sizes):
+    if any(name.endswith(WEIGHT_SUFFIXES) for name in files.sizes):
         return None
     return ModelError(
         f"{files.model} holds a tokenizer, but no model", hint="give the model's folder or Hub id"
@@ -195,7 +189,7 @@ def _parent(files: ModelFiles) -> ModelError | None:
 
 
 def _give_one(files: ModelFiles, folders: list[str]) -> str:
-    """Return the hint that names the models in subfolders."""
+    """Return a hint with the models in subfolders."""
     if not folders:
         return "give one of its models"
     root = files.model.rstrip("/")
@@ -223,4 +217,4 @@ _KINDS: tuple[Callable[[ModelFiles], ModelError | None], ...] = (
     _framework,
     _tokenizer,
 )
-"""What else a folder may be. The first that fits is named."""
+"""What else a folder may be, tried in this order."""

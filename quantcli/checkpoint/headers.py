@@ -1,4 +1,4 @@
-"""Headers of safetensors files: checked before they are believed.
+"""Headers of safetensors files, checked before they are used.
 
 Format: 8 bytes with the length of the header (little-endian), the header as a JSON object of
 `name: {"dtype", "shape", "data_offsets": [begin, end]}` with offsets relative to the end of the
@@ -22,19 +22,19 @@ MAX_HEADER = 100_000_000
 """Bytes: the limit of the safetensors library itself."""
 
 GUESS = 128 * 1024
-"""Bytes to read at first, in the hope that they hold the whole header."""
+"""Bytes of the first read, which is enough for most headers."""
 
 ReadRange = Callable[[str, int, int], bytes]
-"""Reads (file, start, nbytes)."""
+"""Reads `nbytes` of a file from `start`, given (file, start, nbytes)."""
 
 
 def read_header(
     file: str, size: int, read_range: ReadRange, *, guess: int = GUESS
 ) -> dict[str, TensorRecord]:
-    """Return the tensors of a safetensors file, in the order in which `safe_open` lists them.
+    """Return the tensors of a safetensors file, in the order of `safe_open(...).keys()`.
 
-    `size` is the file's, in bytes; one call of `read_range` is enough where the header fits in
-    `guess` bytes. Raises `ModelError` for anything that is not sound.
+    `size` is that of the file, in bytes. If the header fits in `guess` bytes, `read_range` is
+    called once. Raises `ModelError` if the header is damaged.
     """
     if size < 8:
         raise truncated(file, 8 - size, "in its header")
@@ -50,9 +50,9 @@ def read_header(
 
 
 def parse_header(file: str, text: bytes, *, payload: int) -> dict[str, TensorRecord]:
-    """Return the tensors that a header names, given the bytes that follow it in the file.
+    """Return the tensors in a header; `payload` is the number of bytes after it in the file.
 
-    Sorted by name, as `safe_open(...).keys()` is. Raises `ModelError` for anything not sound.
+    Sorted by name, as `safe_open(...).keys()` is. Raises `ModelError` if the header is damaged.
     """
     header = parse_object(text, where=f"the header of {file}", unique_keys=True)
     _check_metadata(file, header.pop("__metadata__", None))
@@ -66,7 +66,7 @@ def _check_metadata(file: str, metadata: Any) -> None:
     if metadata is None:
         return
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ModelError(f"the header of {file} has a __metadata__ that is not strings by name")
+        raise ModelError(f"the header of {file}: __metadata__ is not a map of strings")
 
 
 def _record(file: str, name: str, entry: Any, base: int) -> TensorRecord:
@@ -100,12 +100,12 @@ def _record(file: str, name: str, entry: Any, base: int) -> TensorRecord:
 
 
 def _naturals(value: Any) -> bool:
-    # `type`, because True is an int too.
+    # `type`, because True is an int too
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
 
 
 def _check_extents(file: str, records: list[TensorRecord], *, begin: int, end: int) -> None:
-    """Refuse tensors that overlap, leave a gap, or do not end where the file ends."""
+    """Raise if tensors overlap, leave a gap, or do not end where the file ends."""
     at = begin
     for record in sorted(records, key=lambda record: (record.offset, record.nbytes)):
         if record.offset < at:

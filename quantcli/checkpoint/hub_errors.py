@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from quantcli.errors import MachineError, ModelError, QuantcliError
+from quantcli.files import is_forbidden, is_full
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -79,12 +79,12 @@ def _unanswered(error: Exception, repo: str) -> ModelError:
 def _disk(error: OSError, repo: str) -> QuantcliError:
     """Return the error for files of a repo that cannot be written or read on this machine."""
     where = error.filename or "the cache"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return MachineError(
             f"no space left for {repo} in {where}",
             hint="free some space, or set HF_HOME to a folder on another disk",
         )
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+    if is_forbidden(error):
         return MachineError(
             f"no permission to write {where}", hint="set HF_HOME to a folder you can write"
         )

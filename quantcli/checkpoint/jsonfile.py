@@ -1,40 +1,42 @@
-"""JSON that comes from a model: parsed with its file's name in every error."""
+"""The JSON files of a model: read with their name in every error."""
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 from quantcli.errors import ModelError
+from quantcli.files import parse_json
 
 
 def parse_object(text: bytes, *, where: str, unique_keys: bool = False) -> dict[str, Any]:
-    """Return the JSON object in `text`; `where` names it in errors.
+    """Return the JSON object in `text`; `where` is its name in errors.
 
-    Raises `ModelError` where it is not UTF-8, not JSON or not an object; with `unique_keys`,
-    also where a key occurs twice in one object.
+    Raises `ModelError` if it is not UTF-8, not JSON or not an object; with `unique_keys` also if an
+    object has a key twice.
     """
-    hook = _refuse_duplicates if unique_keys else None
     try:
-        value = json.loads(text.decode("utf-8"), object_pairs_hook=hook)
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{where} is not UTF-8 text (byte {error.start})") from error
-    except _DuplicateKeyError as error:
-        raise ModelError(f"{where} names {error} twice") from error
-    # ValueError: not only JSONDecodeError, but also a number of thousands of digits.
+        value = parse_json(text, unique_keys=unique_keys)
     except ValueError as error:
-        raise ModelError(f"{where} is not valid JSON: {error}") from error
-    except RecursionError as error:
-        raise ModelError(f"{where} is nested too deeply to be read") from error
+        raise ModelError(f"{where} {error}") from error
     if not isinstance(value, dict):
         raise ModelError(f"{where} is not a JSON object")
     return value
 
 
-def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
-    r"""Refuse what can be read but not written again: "\ud800", or hundreds of nested lists.
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, an empty one if there is no such file.
 
-    Raises `ModelError`.
+    Raises `ModelError` as `parse_object` does.
+    """
+    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}
+
+
+def check_serializable(value: Any, *, where: str, levels: int = 100) -> None:
+    r"""Raise `ModelError` if a value cannot be written as JSON.
+
+    JSON text can be read but not written again with half a character ("\ud800"), or with hundreds
+    of nested lists.
     """
     if levels == 0:
         raise ModelError(f"{where} is nested too deeply to be read")
@@ -42,17 +44,4 @@ def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
         raise ModelError(f"{where} is damaged: it holds text that is not Unicode: {value!r:.60}")
     parts = [*value, *value.values()] if isinstance(value, dict) else value
     for part in parts if isinstance(parts, list) else ():
-        check_writable(part, where=where, levels=levels - 1)
-
-
-class _DuplicateKeyError(Exception):
-    """An object of the JSON text has the same key twice."""
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    for key, item in pairs:
-        if key in value:
-            raise _DuplicateKeyError(repr(key))
-        value[key] = item
-    return value
+        check_serializable(part, where=where, levels=levels - 1)

@@ -1,4 +1,4 @@
-"""A checkpoint: its config, its tensors by name, and how to read their bytes."""
+"""A checkpoint: its config, its tensors by name, and access to their bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import headers, weight_files
 from quantcli.checkpoint.foreign import not_a_model
-from quantcli.checkpoint.jsonfile import check_writable, parse_object
+from quantcli.checkpoint.jsonfile import check_serializable, parse_object
 from quantcli.checkpoint.nested import read_modules, unnest
 from quantcli.checkpoint.payload import Payload
 from quantcli.checkpoint.records import CONFIG, ModelFiles, TensorRecord
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """A model as it is stored, in a folder or in a Hub repo.
+    """A model as it is stored in a folder or a Hub repo.
 
-    Made by `open_checkpoint`, which reads the config and the headers only.
+    `open_checkpoint` makes it, and reads only the config and the headers.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Checkpoint:
 
     @property
     def has_code(self) -> bool:
-        """Return whether the config refers to code in the model's own files."""
+        """Whether the config refers to code in the model's repository."""
         return bool(self.config.get("auto_map"))
 
     def folder(self) -> Path:
-        """Return a local folder with what transformers' `AutoConfig` needs, without weights."""
+        """Return a local folder with the files that transformers' `AutoConfig` needs."""
         code = [name for name in self._files.sizes if name.endswith(".py")]
         return self._files.fetch([CONFIG, *(code if self.has_code else [])])
 
@@ -61,7 +61,7 @@ class Checkpoint:
         self._files.fetch([CONFIG, *self.weight_files, *self._side_names()])
 
     def fetch_all(self) -> Path:
-        """Download every file that is not hidden into the cache, and return their folder."""
+        """Download every file that is not hidden into the cache; return their folder."""
         return self._files.fetch(name for name in self._files.sizes if not name.startswith("."))
 
     def path(self, file: str) -> Path:
@@ -69,7 +69,7 @@ class Checkpoint:
         return self._files.path(file)
 
     def sample(self, name: str, start: int, nbytes: int) -> bytes:
-        """Return some bytes of a tensor's payload; `start` is relative to the tensor.
+        """Return `nbytes` bytes of a tensor from `start`, which is relative to the tensor.
 
         Only for tensors that are not `strided`.
         """
@@ -79,12 +79,12 @@ class Checkpoint:
         return self._files.read_range(record.file, record.offset + start, nbytes)
 
     def read(self, name: str) -> torch.Tensor:
-        """Return a whole tensor, after `fetch`, without ever running code from the file."""
+        """Return a whole tensor, after `fetch`. Never runs code from the file."""
         record = self.tensors[name]
         return self._payload.read(self.path(record.file), record)
 
     def side_files(self) -> list[tuple[str, Path]]:
-        """Return the files that go with the weights: (relative name, local path), after `fetch`."""
+        """Return the files to copy with the weights, as (name, local path), after `fetch`."""
         return [(name, self.path(name)) for name in self._side_names()]
 
     def _side_names(self) -> list[str]:
@@ -94,16 +94,16 @@ class Checkpoint:
 
 
 def read_checkpoint(files: ModelFiles) -> Checkpoint:
-    """Return the checkpoint that is in these files; reads its config, index and headers only.
+    """Return the checkpoint in these files; reads only its config, index and headers.
 
-    Raises `ModelError` for anything that is missing or damaged.
+    Raises `ModelError` if anything is missing or damaged.
     """
     files = unnest(files)
     sizes = files.sizes
     if CONFIG not in sizes:
         raise not_a_model(files)
     config = parse_object(files.read_all(CONFIG), where=f"{CONFIG} of {files.model}")
-    check_writable(config, where=f"{CONFIG} of {files.model}")
+    check_serializable(config, where=f"{CONFIG} of {files.model}")
     found = weight_files.find_entry(sizes, config, model=files.model)
     if found is None:
         raise not_a_model(files)
@@ -136,7 +136,7 @@ def _read_safetensors(
 ) -> dict[str, TensorRecord]:
     guess = headers.GUESS
     if weights.weight_map is not None:
-        # An entry takes about a hundred bytes beside its name: read that, and not more.
+        # an entry takes about a hundred bytes besides its name: read no more than that
         names = (name for name, at in weights.weight_map.items() if at == file)
         guess = 1024 + sum(len(name) + 110 for name in names)
     return headers.read_header(file, files.sizes[file], files.read_range, guess=guess)
@@ -145,7 +145,7 @@ def _read_safetensors(
 def _in_order(
     found: Mapping[str, dict[str, TensorRecord]], weights: WeightFiles
 ) -> Iterator[tuple[str, TensorRecord]]:
-    """Yield the tensors file after file, each from the file that the index says."""
+    """Yield the tensors of one file after the other, each from the file given in the index."""
     weight_map = weights.weight_map or {}
     for name, file in weight_map.items():
         if name not in found[file]:

@@ -22,7 +22,8 @@ from quantcli.checkpoint.archive import Record, list_records
 from quantcli.checkpoint.records import ModelFiles, TensorRecord
 from quantcli.checkpoint.soundness import damaged, not_weights, truncated
 from quantcli.checkpoint.window import BLOCK, Window
-from quantcli.errors import MachineError, ModelError
+from quantcli.errors import ModelError
+from quantcli.files import read_error
 from quantcli.upstream.torch import checkpoint_offset, fake_tensors
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def _open(files: ModelFiles, file: str) -> IO[bytes]:
     if local is not None:
         try:
             return local.open("rb")
-        except PermissionError as error:
-            raise MachineError(f"no permission to read {local}") from error
+        except OSError as error:
+            raise read_error(error, local) from error
     window = Window(files, file)
-    # Both ends: the pickle, or most of it, and the directory.
+    # The two ends: the pickle, or most of it, and the directory.
     window.read(BLOCK)
     window.seek(max(0, files.sizes[file] - BLOCK))
     window.read(BLOCK)

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from quantcli.checkpoint.jsonfile import parse_object
+from quantcli.checkpoint.records import WEIGHT_SUFFIXES
 from quantcli.errors import ModelError
 from quantcli.text import some
 
@@ -22,9 +23,11 @@ ENTRIES = (
 
 _INDEX = ".index.json"
 
+_SUFFIXES = "|".join(suffix.removeprefix(".") for suffix in WEIGHT_SUFFIXES)
+
 _WEIGHTS = re.compile(
-    r".*\.(safetensors|bin|h5|msgpack|ot|onnx|onnx_data|gguf|ggml|ckpt|pt|pth|pkl|pickle|tflite"
-    r"|mlmodel|mlpackage|mar|params|pdparams|nemo|distcp|engine|dduf)"
+    rf".*\.({_SUFFIXES}|ot|onnx|onnx_data|ggml|pickle|tflite|mlmodel|mlpackage|mar|params|pdparams"
+    r"|nemo|distcp|engine|dduf)"
     r"|.*\.(safetensors|bin|h5|msgpack)\.index.*\.json"
     r"|checkpoint|.*\.(onnx|gguf|ckpt)[.-].*",
     re.IGNORECASE,

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
 BLOCK = 32 * 1024
-"""Bytes of the smallest request: a smaller one would take as long."""
+"""Minimum bytes of a request: fewer would not make it faster."""
 
 
 class Window(io.RawIOBase):
-    """A file that is read in whole blocks, adjacent ones in one request."""
+    """A file of a model, read in whole blocks; adjacent blocks share a request."""
 
     def __init__(self, files: ModelFiles, file: str) -> None:
         self._files = files
@@ -37,7 +37,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position."""
+        """Set the position, in bytes, and return it."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
             raise ValueError(f"negative position {start + offset}")
@@ -45,7 +45,7 @@ class Window(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fill `buffer` up to the end of the file; return how many bytes were read."""
+        """Fill `buffer` as far as the file goes; return the number of bytes read."""
         view = memoryview(buffer).cast("B")
         content = self._fetch(self._at, min(self._at + len(view), self._size))
         view[: len(content)] = content

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and the one place where errors become exit codes."""
+"""The commands, and the one place where errors become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from quantcli.cli import compare, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
-from quantcli.cli.output import open_closed_streams, say, tell
+from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.cli.usage import explain
 from quantcli.errors import MachineError, QuantcliError
 
@@ -36,7 +36,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        say(f"quantcli {version('quantcli')}")
+        print_result(f"quantcli {version('quantcli')}")
         raise typer.Exit
 
 
@@ -49,13 +49,13 @@ def root(
 ) -> None:
     """Show the help if no command is given."""
     if context.invoked_subcommand is None:
-        say(context.get_help())
+        print_result(context.get_help())
 
 
 def run() -> NoReturn:
-    """Be the process `quantcli`: run the command line, and end with its exit code."""
-    # looking for garbage costs a quarter of the time that importing torch and transformers takes,
-    # and most of a second once more when the interpreter ends
+    """Run the command line as the process `quantcli`, and exit with its exit code."""
+    # garbage collection takes a quarter of the time of importing torch and transformers, and most
+    # of a second when the interpreter exits
     gc.disable()
     code = main()
     gc.freeze()
@@ -93,9 +93,9 @@ def _commands() -> list[str]:
 
 
 def _report(message: str, hint: str | None, code: int) -> int:
-    tell(f"error: {_one_line(message)}")
+    print_message(f"error: {_one_line(message)}")
     if hint:
-        tell(f"hint: {_one_line(hint)}")
+        print_message(f"hint: {_one_line(hint)}")
     return code
 
 
@@ -104,7 +104,7 @@ def _one_line(text: str) -> str:
 
 
 def _quieten_libraries(*, debug: bool) -> None:
-    """Silence the libraries: their warnings are for developers, not for users of a command."""
+    """Silence the libraries' warnings, which are for developers."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

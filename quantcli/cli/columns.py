@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: cells are broken between words and names, never inside them."""
+"""Tables that fit the terminal: lines break between words and names, never inside them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from rich.table import Column, Table
 
 _PIECES = re.compile(r"[^\s./]*[./]+|[^\s./]+|\s+")
-"""What stays whole: a run of characters with the dots or slashes that end it, or spaces."""
+"""A piece that is never broken: characters and the dots or slashes after them, or spaces."""
 
 _SMALL_PIECES = re.compile(r"[^\s./_-]*[./_-]+|[^\s./_-]+|\s+")
-"""The same for a narrow terminal, where underscores and hyphens end a run too."""
+"""The same for a narrow terminal: underscores and hyphens end a piece too."""
 
 
 def fit(table: Table, console: Console, width: int) -> tuple[Table, int]:
@@ -31,17 +31,17 @@ def fit(table: Table, console: Console, width: int) -> tuple[Table, int]:
         table.padding = (0, 1, 0, 0)
     around = _overhead(table, console, natural)
     for pieces in (_PIECES, _SMALL_PIECES):
-        least = _least(table, texts, natural, pieces)
-        widths = _shrink(natural, least, width - around)
+        minimum = _min_widths(table, texts, natural, pieces)
+        widths = _shrink(natural, minimum, width - around)
         if sum(widths) + around <= width:
             break
     return _broken(table, texts, widths, pieces), sum(widths) + around
 
 
-def _least(
+def _min_widths(
     table: Table, texts: list[list[str]], natural: list[int], pieces: re.Pattern[str]
 ) -> list[int]:
-    """Return how narrow each column may be."""
+    """Return the minimum width of each column."""
     return [
         full if column.no_wrap else max(_longest(pieces, text) for text in cells)
         for column, cells, full in zip(table.columns, texts, natural, strict=True)
@@ -73,20 +73,20 @@ def _texts(column: Column, console: Console) -> list[str]:
 
 
 def _overhead(table: Table, console: Console, natural: list[int]) -> int:
-    """Return the columns that lines and padding take."""
+    """Return the width of the lines and the padding."""
     from rich.measure import Measurement
 
     wide = console.options.update_width(10**4)
     return Measurement.get(console, wide, table).maximum - sum(natural)
 
 
-def _shrink(natural: list[int], least: list[int], room: int) -> list[int]:
-    """Return widths that add up to `room` at most, or as small as they can be."""
+def _shrink(natural: list[int], minimum: list[int], room: int) -> list[int]:
+    """Return widths that add up to at most `room`, or else the minimum widths."""
     for widest in range(max(natural), 0, -1):
-        widths = [max(small, min(full, widest)) for full, small in zip(natural, least, strict=True)]
+        widths = [max(low, min(full, widest)) for full, low in zip(natural, minimum, strict=True)]
         if sum(widths) <= room:
             return widths
-    return least
+    return minimum
 
 
 def _longest(pieces: re.Pattern[str], text: str) -> int:
@@ -94,7 +94,7 @@ def _longest(pieces: re.Pattern[str], text: str) -> int:
 
 
 def break_text(text: str, width: int, pieces: re.Pattern[str] = _PIECES) -> str:
-    """Return a text with line breaks between its pieces, so that lines fit `width`."""
+    """Break a text into lines between its pieces, so that each line fits `width`."""
     lines = [""]
     for piece in pieces.findall(text):
         if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > width:

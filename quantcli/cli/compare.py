@@ -13,8 +13,9 @@ import typer
 
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_table, say, tell, warn
+from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
 from quantcli.cli.sampling import report_file
+from quantcli.text import plural
 
 if TYPE_CHECKING:
     from quantcli.comparison.engine.prepare import Prepared
@@ -89,7 +90,7 @@ def compare(
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
         for verdict in report.judgement.failed:
-            tell(f"error: gate failed: {verdict.message}")
+            print_message(f"error: gate failed: {verdict.message}")
         raise typer.Exit(FAILED)
 
 
@@ -150,7 +151,7 @@ def _compare(request: CompareRequest, *, quiet: bool) -> Report:
             on_estimate=None if quiet else _print_estimate,
         )
     except KeyboardInterrupt:
-        tell("error: interrupted")
+        print_message("error: interrupted")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         gc.unfreeze()
@@ -167,9 +168,8 @@ def _print_plan(prepared: Prepared) -> None:
     """Print what will run if the models generate text, which takes a while."""
     generating = sum(feed.generate for feed in prepared.feeds)
     if generating:
-        count = len(prepared.feeds)
-        tell(
-            f"comparing as {prepared.task}: {count} sample{'s' if count > 1 else ''} through both "
+        print_message(
+            f"comparing as {prepared.task}: {plural(len(prepared.feeds), 'sample')} through both "
             f"models, {generating} continued for up to {prepared.request.max_tokens} tokens"
         )
 
@@ -177,7 +177,7 @@ def _print_plan(prepared: Prepared) -> None:
 def _print_estimate(seconds: float) -> None:
     if seconds >= LONG:
         about = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-        tell(f"about {about} left; --samples, --max-tokens and --no-generate shorten it")
+        print_message(f"about {about} left; --samples, --max-tokens and --no-generate shorten it")
 
 
 def _write_files(report: Report, files: Mapping[str, Path], baseline: Path | None) -> None:
@@ -197,7 +197,7 @@ def _annotate(report: Report) -> None:
     from quantcli.comparison import reports
 
     for line in reports.annotate(report):
-        tell(line)
+        print_message(line)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         try:
@@ -215,13 +215,13 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(reports.to_json(report))
     elif quiet:
-        say(_one_line(report))
+        print_result(_one_line(report))
     else:
         from quantcli.cli.compare_tables import tables
 
         for table in tables(report):
             print_table(table)
-        say(report.judgement.summary)
+        print_result(report.judgement.summary)
 
 
 def _one_line(report: Report) -> str:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from quantcli.comparison.reports import rows
+from quantcli.text import plural, shorten
 
 if TYPE_CHECKING:
     from quantcli.comparison.reports import Report
@@ -25,11 +26,10 @@ WIDTH = 48
 def tables(report: Report) -> Iterator[Table]:
     """Yield the tables of a report that have rows, the most important one last."""
     comparison = report.comparison
-    samples = f"{comparison.samples} sample{'s' if comparison.samples != 1 else ''}"
     synthetic = ", synthetic" if comparison.synthetic else ""
     title = (
         f"{comparison.quantized.model} against {comparison.original.model}: "
-        f"{comparison.task}, {samples}{synthetic}"
+        f"{comparison.task}, {plural(comparison.samples, 'sample')}{synthetic}"
     )
     metrics = [row[:3] for row in rows.metric_rows(comparison)]
     yield _table(title, rows.METRIC_COLUMNS[:3], metrics, left=1)
@@ -86,5 +86,4 @@ def _table(
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split()) or "(nothing)"
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+    return shorten(" ".join(text.split()) or "(nothing)", WIDTH)

@@ -1,4 +1,4 @@
-"""What Ctrl-C does: before anything is on the disk it ends the process, later it unwinds."""
+"""What Ctrl-C does: exit at once, or, while there are files to clean up, KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ INTERRUPTED = 130
 
 @contextmanager
 def exit_on_interrupt() -> Iterator[None]:
-    """End the process at once on Ctrl-C, until `unwind_on_interrupt` says otherwise.
+    """Exit at once on Ctrl-C, until `unwind_on_interrupt` is called.
 
-    An exception that is raised while torch is being imported may be lost, or abort the process.
+    An exception that is raised while torch is being imported may get lost, or abort the process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -29,7 +29,7 @@ def exit_on_interrupt() -> Iterator[None]:
 
 
 def unwind_on_interrupt() -> None:
-    """Raise KeyboardInterrupt on Ctrl-C from here on: there are files to take care of."""
+    """Raise KeyboardInterrupt on Ctrl-C from now on: there are files to clean up."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -40,7 +40,7 @@ def _optimizer(value: str | None) -> str | None:
 
 
 def parse_size(text: str) -> int:
-    """Return bytes: "5GB", "200 MB" or "1000000", in decimal units. Raises `UsageError`."""
+    """Return the bytes of "5GB", "200 MB" or "1000000", in decimal units. Raises `UsageError`."""
     number = text.strip().upper().rstrip("TGMKB").strip()
     unit = text.strip().upper().removeprefix(number).strip()
     try:
@@ -53,7 +53,7 @@ def parse_size(text: str) -> int:
 
 
 def home(value: Path | None) -> Path | None:
-    """Return a path with the home folder in the place of `~`. Raises `UsageError`."""
+    """Return a path with `~` replaced by the home folder. Raises `UsageError`."""
     return None if value is None else Path(expand(value))
 
 
@@ -148,14 +148,12 @@ GroupSize = Annotated[
 ]
 ClassName = Annotated[
     str | None,
-    typer.Option(
-        "--class", metavar="NAME", help="Model class to load it as. [default: the config's]"
-    ),
+    typer.Option("--class", metavar="NAME", help="Model class to load. [default: the config's]"),
 ]
 AllowUnquantized = Annotated[
     bool,
     typer.Option(
-        "--allow-unquantized", help="Write the directory even where nothing can be quantized."
+        "--allow-unquantized", help="Write the directory even if nothing can be quantized."
     ),
 ]
 Revision = Annotated[

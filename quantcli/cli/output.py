@@ -1,4 +1,4 @@
-"""Where words go: results to standard output, everything else to standard error."""
+"""Output: results go to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from quantcli.errors import MachineError
+from quantcli.files import reason, write_error
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 PIPE_WIDTH = 10_000
-"""Columns of a table that no terminal shows: more than any needs, so that no cell wraps."""
-
+"""The width of a table that goes into a pipe or a file: enough that no cell wraps."""
 
 CLOSED_PIPE = 141
-"""The exit code where nobody reads on: what a shell says of a program that SIGPIPE ended."""
+"""The exit code if the reader of standard output is gone: a shell's for an end by SIGPIPE."""
 
 
-def say(text: str) -> None:
-    """Print a line of the result on standard output.
+def print_result(text: str) -> None:
+    """Print a result on standard output.
 
-    Raises `MachineError` where it cannot be written, and ends the command where its reader left.
+    Raises `MachineError` if it cannot be written, and exits if the reader is gone.
     """
     try:
         typer.echo(text)
@@ -37,20 +36,20 @@ def say(text: str) -> None:
         raise typer.Exit(CLOSED_PIPE) from error
     except OSError as error:
         _discard_output()
-        raise MachineError(f"cannot write to standard output: {error.strerror}") from error
+        raise write_error("to standard output", reason(error)) from error
 
 
-def tell(text: str) -> None:
-    """Print a line on standard error; no work is lost if that cannot be written.
+def print_message(text: str) -> None:
+    """Print a message on standard error; if that fails, go on without it.
 
-    On a terminal a long line is wrapped at spaces. A pipe or a log gets it as it is.
+    On a terminal a long line is wrapped at spaces. A pipe or a log gets it unchanged.
     """
     with contextlib.suppress(OSError):
         typer.echo(_wrap(text) if sys.stderr.isatty() else text, err=True)
 
 
 def _wrap(text: str) -> str:
-    """Return a line in lines as wide as the terminal, those after the first indented."""
+    """Wrap a line at the width of the terminal; the lines after the first are indented."""
     import textwrap
 
     return textwrap.fill(
@@ -73,28 +72,28 @@ def _terminal_width() -> int:
 
 
 def open_closed_streams() -> None:
-    """Give a process that was started without standard output or error the null device."""
+    """Use the null device for standard output or error if the process has none."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _discard_output() -> None:
-    """Let what is still in the buffer go nowhere when the process ends."""
+    """Discard what is still buffered, so that flushing it at exit does not fail."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
 
 
 def print_json(data: dict[str, Any]) -> None:
-    """Print the one JSON object that standard output holds."""
-    say(json.dumps(data, indent=2))
+    """Print the result as one JSON object."""
+    print_result(json.dumps(data, indent=2))
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal; in a pipe, as wide as its cells.
+    """Print a table that fits the terminal; in a pipe it is as wide as its cells.
 
-    Its title and caption go before and after it: rich would wrap them at the table's width.
+    Its title and caption are printed apart: rich would wrap them at the width of the table.
     """
     from rich.console import Console
 
@@ -110,17 +109,17 @@ def print_table(table: Table) -> None:
     console.print(table)
     if caption:
         console.print(caption, soft_wrap=True, markup=False)
-    say("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+    print_result("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def warn(notices: Iterable[str]) -> None:
-    """Print what the user should know on standard error."""
+    """Print each notice as a warning on standard error."""
     for notice in notices:
-        tell(f"warning: {notice}")
+        print_message(f"warning: {notice}")
 
 
-def gigabytes(nbytes: int) -> str:
-    """Return bytes in the decimal unit that suits them: 1 GB = 10^9 bytes."""
+def format_bytes(nbytes: int) -> str:
+    """Return a number of bytes with a decimal unit: 1 GB = 10^9 bytes."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
         if nbytes >= size:
             return f"{nbytes / size:.3f} {unit}"

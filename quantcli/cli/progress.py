@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, lines in a log, nothing where it is unwanted."""
+"""Progress on standard error: a bar on a terminal, lines in a log, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from quantcli.cli.output import tell
+from quantcli.cli.output import print_message
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from quantcli.execute import Progress
 
 LOG_SECONDS = 5.0
-"""A log gets a line this often, and one at the end."""
+"""The time between two lines in a log; the last line comes at the end."""
 
 
 def make_progress(*, quiet: bool) -> Progress | None:
-    """Return the progress that suits standard error, or None for none."""
+    """Return a bar if standard error is a terminal, else lines; None if `quiet`."""
     if quiet:
         return None
     return Bar() if sys.stderr.isatty() else Lines()
 
 
 def make_steps(*, quiet: bool) -> Progress | None:
-    """Return the progress of a comparison, counted in samples, or None for none."""
+    """Return the same for a comparison, whose progress is counted in samples."""
     if quiet:
         return None
     return StepBar() if sys.stderr.isatty() else StepLines()
 
 
 class Bar:
-    """A bar with bytes, speed and the time left."""
+    """A bar with bytes, speed and remaining time."""
 
     what = "quantizing"
 
@@ -42,7 +42,7 @@ class Bar:
         self._task: TaskID | None = None
 
     def start(self, total: int) -> None:
-        """Show the first of `total` bytes."""
+        """Begin: `total` bytes are to be done."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -68,47 +68,47 @@ class Bar:
             self._progress.advance(self._task, nbytes)
 
     def stop(self) -> None:
-        """Take the display away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
 
 
 class Lines:
-    """Plain lines for a log: how far, how fast."""
+    """Lines for a log: bytes done, and speed."""
 
     def __init__(self) -> None:
         self._total = 0
         self._done = 0
         self._began = 0.0
-        self._said = 0.0
+        self._printed = 0.0
 
     def start(self, total: int) -> None:
-        """Show the first of `total` bytes."""
+        """Begin: `total` bytes are to be done."""
         self._total = total
-        self._began = self._said = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def advance(self, nbytes: int) -> None:
         """Show that `nbytes` more are done."""
         self._done += nbytes
         now = time.monotonic()
-        if self._done >= self._total or now - self._said >= LOG_SECONDS:
-            self._said = now
-            self._say(now)
+        if self._done >= self._total or now - self._printed >= LOG_SECONDS:
+            self._printed = now
+            self._print(now)
 
     def stop(self) -> None:
-        """Leave the lines."""
+        """Do nothing: the lines stay."""
 
-    def _say(self, now: float) -> None:
+    def _print(self, now: float) -> None:
         speed = self._done / 1e9 / max(now - self._began, 1e-9)
         share = self._done / self._total if self._total else 1.0
-        tell(
+        print_message(
             f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
             f"({share:.0%}), {speed:.2f} GB/s"
         )
 
 
 class StepBar(Bar):
-    """A bar with samples, of both models together."""
+    """A bar that counts the samples of both models."""
 
     what = "comparing"
 
@@ -119,7 +119,9 @@ class StepBar(Bar):
 
 
 class StepLines(Lines):
-    """Plain lines for a log: how many samples."""
+    """Lines for a log: samples done, and time."""
 
-    def _say(self, now: float) -> None:
-        tell(f"comparing: {self._done} of {self._total} samples, {now - self._began:.0f} s")
+    def _print(self, now: float) -> None:
+        print_message(
+            f"comparing: {self._done} of {self._total} samples, {now - self._began:.0f} s"
+        )

@@ -12,9 +12,11 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_table, say, tell, warn
+from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from quantcli.api import Frozen, Request
     from quantcli.planning import Plan
 
@@ -76,55 +78,51 @@ def quantize(
         warn(version_warnings())
     if dry_run:
         _show_plan(request, output, as_json=as_json, quiet=quiet)
-        return
-    try:
-        frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
-    except KeyboardInterrupt:
-        _say_interrupted(request, output)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        print_json(summary(frozen, time.perf_counter() - began))
-    elif quiet:
-        say(str(frozen.output))
     else:
-        _show(frozen, time.perf_counter() - began)
-
-
-def _say_interrupted(request: Request, output: Path | None) -> None:
-    from quantcli.api import default_output
-    from quantcli.frozen.staging import partial_folder
-
-    tell("error: interrupted")
-    if partial_folder(output or default_output(request)).exists():
-        tell("hint: run the same command again to resume")
+        frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
+        _show(frozen, time.perf_counter() - began, as_json=as_json, quiet=quiet)
 
 
 def _run(
     request: Request, output: Path | None, *, overwrite: bool, jobs: int | None, quiet: bool
 ) -> Frozen:
+    """Quantize with progress and warnings; exit if interrupted."""
     from quantcli.api import quantize_request
     from quantcli.cli.progress import make_progress
 
     def on_plan(plan: Plan) -> None:
-        gc.enable()  # all is imported, and a run can be long
+        gc.enable()  # everything is imported, and a run can be long
         unwind_on_interrupt()
         if not quiet:
             warn(plan.notices)
 
-    frozen = quantize_request(
-        request,
-        output=output,
-        overwrite=overwrite,
-        jobs=jobs,
-        progress=make_progress(quiet=quiet),
-        on_plan=on_plan,
-    )
+    try:
+        frozen = quantize_request(
+            request,
+            output=output,
+            overwrite=overwrite,
+            jobs=jobs,
+            progress=make_progress(quiet=quiet),
+            on_plan=on_plan,
+        )
+    except KeyboardInterrupt:
+        _print_interrupted(request, output)
+        raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         warn(
             f"{name}: {count} rows are all zero: stored as 0, where Quanto stores NaN"
             for name, count in frozen.zero_rows.items()
         )
     return frozen
+
+
+def _print_interrupted(request: Request, output: Path | None) -> None:
+    from quantcli.api import default_output
+    from quantcli.frozen.staging import partial_folder
+
+    print_message("error: interrupted")
+    if partial_folder(output or default_output(request)).exists():
+        print_message("hint: run the same command again to resume")
 
 
 def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: bool) -> None:
@@ -137,30 +135,31 @@ def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: b
         print_json(plan.to_dict())
     elif quiet:
         target = output or default_output(request)
-        say(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
+        print_result(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
     else:
-        _print_plan(plan)
+        from quantcli.cli.tables import footprint_table, kept_table, plan_table
+
+        _print_tables(plan_table(plan), kept_table(plan), footprint_table(plan))
     check_plan(request, plan)
 
 
-def _print_plan(plan: Plan) -> None:
-    from quantcli.cli.tables import footprint_table, kept_table, plan_table
+def _show(frozen: Frozen, seconds_total: float, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(summary(frozen, seconds_total))
+    elif quiet:
+        print_result(str(frozen.output))
+    else:
+        from quantcli.cli.tables import footprint_table, kept_table
 
-    print_table(plan_table(plan))
-    kept = kept_table(plan)
-    if kept is not None:
-        print_table(kept)
-    print_table(footprint_table(plan))
+        _print_tables(footprint_table(frozen.plan), kept_table(frozen.plan))
+        seconds = f"{frozen.seconds:.1f} s ({seconds_total:.1f} s in total)"
+        print_result(f"{frozen.output}: written in {seconds}")
 
 
-def _show(frozen: Frozen, seconds_total: float) -> None:
-    from quantcli.cli.tables import footprint_table, kept_table
-
-    print_table(footprint_table(frozen.plan))
-    kept = kept_table(frozen.plan)
-    if kept is not None:
-        print_table(kept)
-    say(f"{frozen.output}: written in {frozen.seconds:.1f} s ({seconds_total:.1f} s in total)")
+def _print_tables(*tables: Table | None) -> None:
+    for table in tables:
+        if table is not None:
+            print_table(table)
 
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:

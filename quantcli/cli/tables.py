@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from quantcli.cli.output import gigabytes
+from quantcli.cli.output import format_bytes
 from quantcli.formats import DOWNCASTS
+from quantcli.text import layer_pattern
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint
@@ -28,17 +28,17 @@ def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
 
 
 def size_table(footprint: Footprint) -> Table:
-    """Return what a model takes: the original, then a row for each weight dtype."""
+    """Return the sizes of a model: the original's, then a row for each weight dtype."""
     title = f"{footprint.model}: {footprint.parameters:,} parameters"
     table = _table(title, ["weights"], ["bytes", "size", "ratio", "quantized", "coverage"])
     dtypes = ", ".join(footprint.original_dtypes)
     nbytes = footprint.original_bytes
-    table.add_row(f"original ({dtypes})", f"{nbytes:,}", gigabytes(nbytes), "1.000", "", "")
+    table.add_row(f"original ({dtypes})", f"{nbytes:,}", format_bytes(nbytes), "1.000", "", "")
     for row in footprint.predictions:
         table.add_row(
             row.weights,
             f"{row.bytes:,}",
-            gigabytes(row.bytes),
+            format_bytes(row.bytes),
             f"{row.ratio:.3f}",
             str(row.tensors_quantized),
             f"{row.coverage:.1%}",
@@ -47,15 +47,15 @@ def size_table(footprint: Footprint) -> Table:
 
 
 def dtypes_table(footprint: Footprint) -> Table:
-    """Return the bytes of the original by dtype."""
+    """Return the bytes of the original, by dtype."""
     table = _table("original by dtype", ["dtype"], ["bytes", "size"])
     for dtype, nbytes in footprint.original_dtypes.items():
-        table.add_row(dtype, f"{nbytes:,}", gigabytes(nbytes))
+        table.add_row(dtype, f"{nbytes:,}", format_bytes(nbytes))
     return table
 
 
 def footprint_table(plan: Plan) -> Table:
-    """Return the original against the output, by dtype of the stored tensors."""
+    """Return the sizes of the original and of the output, by dtype of the stored tensors."""
     title = f"{plan.model}: {plan.architecture}, {plan.parameters:,} parameters"
     table = _table(title, ["", "dtype"], ["bytes", "size", "ratio"])
     _footprint_rows(table, "original", plan.original_dtypes, plan.original_bytes)
@@ -71,16 +71,19 @@ def _footprint_rows(table: Table, name: str, dtypes: Mapping[str, int], whole: i
         name,
         "all" if len(dtypes) > 1 else next(iter(dtypes), ""),
         f"{total:,}",
-        gigabytes(total),
+        format_bytes(total),
         ratio,
     )
     if len(dtypes) > 1:
         for dtype, nbytes in dtypes.items():
-            table.add_row("", dtype, f"{nbytes:,}", gigabytes(nbytes), "")
+            table.add_row("", dtype, f"{nbytes:,}", format_bytes(nbytes), "")
 
 
 def kept_table(plan: Plan) -> Table | None:
-    """Return why weight matrices are kept, or None where none is, or none was to be quantized."""
+    """Return the reasons for keeping weight matrices.
+
+    None if there are none, or if the plan only casts.
+    """
     reasons = plan.kept_reasons()
     if not reasons or plan.weights in DOWNCASTS:
         return None
@@ -91,12 +94,16 @@ def kept_table(plan: Plan) -> Table | None:
 
 
 def plan_table(plan: Plan) -> Table:
-    """Return every entry of a plan; entries that differ only in a layer's number share a row."""
+    """Return the entries of a plan; those that differ only in a layer's number share a row."""
     table = _table("plan", ["tensor", "shape", "action", "because"], ["count", "bytes"])
     groups: dict[tuple[str, str, str, str], list[TensorPlan]] = {}
     for tensor in plan.tensors:
-        pattern = re.sub(r"(?<=\.)\d+(?=\.)", "*", tensor.name)
-        key = (pattern, "x".join(map(str, tensor.shape)), _action(tensor), tensor.reason)
+        key = (
+            layer_pattern(tensor.name),
+            "x".join(map(str, tensor.shape)),
+            _action(tensor),
+            tensor.reason,
+        )
         groups.setdefault(key, []).append(tensor)
     for key, tensors in groups.items():
         table.add_row(

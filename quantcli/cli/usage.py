@@ -1,4 +1,4 @@
-"""Wrong usage of the command line: Typer's words in ours, with the way out."""
+"""Usage errors: Typer's messages in plainer words, with a hint."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _TAKES = {
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-"""The start of pydantic's name of a type error -> what the option takes."""
+"""The start of the name of one of pydantic's type errors -> what the option takes."""
 
 
 def explain(
     error: typer.TyperException, words: Sequence[str], commands: Collection[str]
 ) -> tuple[str, str]:
-    """Return what is wrong with `words`, which follow `quantcli`, and the way out."""
-    # Not from the error: for some of its kinds Typer does not say which command it was.
+    """Return the message and the hint for an error; `words` are the arguments after `quantcli`."""
+    # Typer does not name the command in every kind of error
     path = " ".join(["quantcli", *(word for word in words[:1] if word in commands)])
     help_hint = f"see {path} --help"
     message = error.message
@@ -75,7 +75,7 @@ def _parameter(error: typer.TyperException, help_hint: str) -> tuple[str, str]:
 
 
 def _invalid(detail: dict[str, Any]) -> str:
-    """Say what is wrong with a value that pydantic refused."""
+    """Return what is wrong with a value that pydantic refused."""
     kind, value = detail["type"], detail["input"]
     wanted = _TYPES.get(kind.partition("_")[0])
     if wanted:

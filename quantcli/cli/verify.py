@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantcli.cli import options
-from quantcli.cli.output import print_json, say
+from quantcli.cli.output import print_json, print_result
 from quantcli.errors import VerificationError
 
 EXAMPLES = """\b
@@ -28,8 +28,8 @@ def verify(
 ) -> None:
     """Check the files of a frozen directory against its checksums.
 
-    Exits with 1 if a file is missing or has changed, or if weights or code were added. Other files
-    that were added are listed, and are no error.
+    Exits with 1 if a file is missing or has changed, or if weights or code were added. Other added
+    files are listed, but are no error.
     """
     from quantcli.frozen.verify import check
 
@@ -45,8 +45,8 @@ def verify(
         )
     else:
         if not found.problems:
-            say(f"{directory}: all {found.files} files match the manifest")
+            print_result(f"{directory}: all {found.files} files match the manifest")
         if found.added:
-            say(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
+            print_result(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
     if found.problems:
         raise VerificationError(f"{directory}: {found.listed}", hint=found.hint)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from quantcli.text import layer_pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,5 +76,5 @@ class Comparison:
 
 
 def group_names(names: Iterable[str]) -> dict[str, int]:
-    """Count the module names that differ only in numbers, such as `layers.*.mlp.up_proj`."""
-    return dict(Counter(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names))
+    """Count the names of modules that differ only in numbers, such as `layers.*.mlp.up_proj`."""
+    return dict(Counter(map(layer_pattern, names)))

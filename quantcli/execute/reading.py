@@ -11,6 +11,7 @@ import torch
 from quantcli.checkpoint import TensorRecord
 from quantcli.dtypes import SIZES
 from quantcli.errors import MachineError, ModelError
+from quantcli.files import read_error
 from quantcli.planning import Source, TensorPlan
 
 
@@ -137,5 +138,5 @@ class Readers:
             except FileNotFoundError as error:
                 raise ModelError(f"{path} no longer exists") from error
             except OSError as error:
-                raise MachineError(f"cannot read {path}: {error.strerror}") from error
+                raise read_error(error, path, MachineError) from error
         return self._descriptors[file]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from quantcli.errors import MachineError
 from quantcli.execute.reading import Readers, Workspace
 from quantcli.execute.shard import ShardFile, layout
 from quantcli.execute.tasks import Unit, batches, run_unit, units
+from quantcli.files import is_forbidden, is_full, output_error
 from quantcli.kinds.layout import Stored
 from quantcli.planning import Plan, Source
 
@@ -178,11 +178,6 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _machine_error(error: OSError, folder: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MachineError(
-            f"no space left on the disk of {folder.parent}",
-            hint="free some space, or write elsewhere with -o",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return MachineError(f"no permission to write in {folder.parent}: {error.strerror}")
+    if is_full(error) or is_forbidden(error):
+        return output_error(error, folder.parent)
     return MachineError(f"reading or writing failed: {error}")

@@ -45,11 +45,11 @@ QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"
 
 
 def model_card(plan: Plan) -> str:
-    """Return README.md: front matter, footprint table, what was kept, how to load it."""
+    """Return the README.md: front matter, sizes, what is not quantized, how to load it."""
     title = plan.model.rstrip("/").rpartition("/")[2] or plan.model
     downcast = plan.weights in DOWNCASTS
     return TEMPLATE.format(
-        # a folder's path means nothing to who reads the card
+        # the path of a local folder means nothing to a reader of the card
         name=plan.model if plan.revision else title,
         title=title,
         revision=f" at revision `{plan.revision}`" if plan.revision else "",

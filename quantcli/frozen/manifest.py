@@ -1,34 +1,31 @@
-"""The manifest of a frozen directory, `quantcli.json`: where it comes from and what is in it."""
+"""The manifest of a frozen directory, `quantcli.json`: its source and its contents."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from quantcli.errors import ModelError
+from quantcli.files import read_json, reason
 from quantcli.mark import MANIFEST, SECTION, is_ours
 
 FORMAT_VERSION = 1
 
 
 def is_frozen(folder: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is a frozen directory: by its manifest, else by its config.
+    """Return whether a folder is a frozen directory, judged by its manifest, else by its config.
 
-    One without a manifest can be loaded, but nothing else.
+    A frozen directory without a manifest can be loaded, but not verified or sized.
     """
     return (Path(folder) / MANIFEST).is_file() or _has_section(Path(folder))
 
 
 def _has_section(folder: Path) -> bool:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        config = read_json(folder / "config.json")
+    except (OSError, ValueError):
         return False
     return isinstance(config, dict) and is_ours(config.get(SECTION))
 
@@ -36,16 +33,17 @@ def _has_section(folder: Path) -> bool:
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the manifest of a frozen directory.
 
-    Raises `ModelError` where there is none, or none that this version reads.
+    Raises `ModelError` if there is none, or if this version cannot read it.
     """
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _no_manifest(folder) from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"cannot read {path}: {reason}") from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {reason(error)}") from error
+    except ValueError as error:
+        raise ModelError(f"cannot read {path}: it {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
         raise ModelError(
             f"this version of quantcli cannot read the format of {path}",
@@ -70,7 +68,7 @@ def _no_manifest(folder: str | os.PathLike[str]) -> ModelError:
 
 
 def _is_whole(manifest: dict[str, Any]) -> bool:
-    """Tell whether a manifest holds what is read of it."""
+    """Return whether a manifest has the entries that are read from it, in the right types."""
     try:
         found = manifest["footprint"]
         totals = [found[key] for key in ("parameters", "tensors_quantized", "ratio", "coverage")]
@@ -92,47 +90,18 @@ def sha256(path: Path) -> str:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """List the files of a frozen directory but its manifest, by their POSIX name."""
+    """Return the files of a frozen directory except its manifest: POSIX name -> path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: path for name, path in names.items() if name != MANIFEST}
 
 
 def file_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what the manifest holds of the files: the size and the checksum of each."""
+    """Return the manifest's entries for the files: the size and the checksum of each."""
     files = files_below(folder).items()
     return {name: file_record(path) for name, path in files if not name.startswith(".")}
 
 
 def file_record(path: Path) -> dict[str, Any]:
-    """Return what the manifest holds of one file."""
+    """Return the manifest's entry for one file."""
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write indented JSON, whole or not at all."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all: on the disk before it has its name."""
-    with _whole(path) as file:
-        file.write(text.encode())
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, and wait until it is on the disk."""
-    with source.open("rb") as read, target.open("wb") as file:
-        shutil.copyfileobj(read, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name}.writing")
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

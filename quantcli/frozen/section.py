@@ -22,7 +22,7 @@ COMPLAINTS = {
     "string_too_short": "must not be empty",
     "string_type": "must be text",
 }
-"""Pydantic's name of an error -> what is wrong."""
+"""The type of pydantic's error -> the message."""
 
 HINT = "copy or download config.json again, or quantize the original again"
 
@@ -44,7 +44,7 @@ class ModuleSection(BaseModel):
 
 
 class ExtraSection(BaseModel):
-    """Modules and tensors that only other classes than the frozen one take."""
+    """Modules and tensors that only other classes than the frozen one load."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -53,7 +53,7 @@ class ExtraSection(BaseModel):
 
 
 class Section(BaseModel):
-    """What is read of a section. Keys that a newer quantcli adds within a version are left out."""
+    """The keys of a section. Unknown keys, which a newer quantcli may add, are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -67,9 +67,9 @@ class Section(BaseModel):
 
 
 def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> dict[str, Any]:
-    """Return what a section of ours holds; `where` names its file in errors.
+    """Return the checked values of a section; `where` is the name of its file in errors.
 
-    Raises `ModelError` where it is damaged, or newer than this code.
+    Raises `ModelError` if the section is damaged, or newer than this version can read.
     """
     version = section.get("version")
     if type(version) is int and version > SECTION_VERSION:

@@ -1,9 +1,8 @@
-"""The output directory as a transaction: it gets its name when it is complete, and not before."""
+"""The output directory is written as a transaction: it gets its name when it is complete."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -14,26 +13,24 @@ from types import TracebackType
 from typing import Self
 
 from quantcli.errors import MachineError, UsageError
+from quantcli.files import OTHER_DISK, OTHER_OUTPUT, output_error
 from quantcli.frozen.manifest import is_frozen
 
 DIGEST = ".plan"
 LOCK = ".lock"
 
-_ELSEWHERE = "use another -o"
-_FREE_SPACE = "free some space, or use -o to write to another disk"
-
 
 def check_output(output: Path, *, overwrite: bool) -> None:
-    """Raise if an output cannot be written, or exists and may not be replaced.
+    """Raise if the output cannot be written, or exists and must not be replaced.
 
-    An empty folder is always replaced, a frozen directory only with `overwrite`, and nothing else
-    ever. Raises `UsageError`, and `MachineError` where there can be no such path.
+    An empty folder is always replaced, a frozen directory only with `overwrite`, anything else
+    never. Raises `UsageError`, and `MachineError` if the system does not allow the path.
     """
     with machine_errors(output):
         if not output.exists() and not output.is_symlink():
             return
         if not output.is_dir():
-            raise UsageError(f"{output} already exists and is not a folder", hint=_ELSEWHERE)
+            raise UsageError(f"{output} already exists and is not a folder", hint=OTHER_OUTPUT)
         if any(output.iterdir()):
             _check_overwrite(output, overwrite=overwrite)
         _check_replaceable(output)
@@ -50,7 +47,7 @@ def _check_overwrite(output: Path, *, overwrite: bool) -> None:
 
 
 def _check_replaceable(output: Path) -> None:
-    """Raise for a folder that no other can take the place of: a mount, or where the user is."""
+    """Raise `UsageError` for a folder that cannot be replaced: a mount, or the current folder."""
     if output.is_mount() or output.samefile(Path.cwd()):
         what = "a mount point" if output.is_mount() else "the current folder"
         raise UsageError(
@@ -60,7 +57,7 @@ def _check_replaceable(output: Path) -> None:
 
 
 def partial_folder(output: Path) -> Path:
-    """Return where an output is written until it is complete."""
+    """Return the folder where an output is written until it is complete."""
     return _beside(output.resolve(), "partial")
 
 
@@ -69,14 +66,14 @@ def _beside(output: Path, kind: str) -> Path:
 
 
 class Staging:
-    """A folder beside the output that becomes the output.
+    """A temporary folder beside the output, which becomes the output at `commit`.
 
-    What an interrupted run of the same plan left there is found again (`digest` tells one run from
-    another); any other end but `commit` removes it.
+    An interrupted run keeps the folder, and a later run with the same `digest` resumes from it. Any
+    other end without `commit` removes it. `needed` is the size of the output, in bytes.
     """
 
     def __init__(self, output: Path, *, digest: str, needed: int, overwrite: bool) -> None:
-        self.output = output.resolve()  # what a link leads to is replaced, not the link
+        self.output = output.resolve()  # the target of a link is replaced, not the link
         self.folder = partial_folder(self.output)
         self._digest = digest
         self._needed = needed
@@ -111,11 +108,11 @@ class Staging:
         os.close(self._lock)
 
     def resumable(self) -> bool:
-        """Tell whether there are finished shards to go on from."""
+        """Return whether there are finished shards to resume from."""
         return any(self.folder.glob("*.safetensors"))
 
     def commit(self) -> None:
-        """Give the directory its final name, in the place of an older one if there is one."""
+        """Give the directory its final name; replaces an older one."""
         check_output(self.output, overwrite=self._overwrite)
         with machine_errors(self.output):
             (self.folder / DIGEST).unlink()
@@ -123,7 +120,7 @@ class Staging:
             _sync_folder(self.folder)
             replaced = _beside(self.output, "replaced")
             if self.output.exists():
-                shutil.rmtree(replaced, ignore_errors=True)  # a run that was killed may leave it
+                shutil.rmtree(replaced, ignore_errors=True)  # left by a run that was killed
                 self.output.replace(replaced)
             self.folder.replace(self.output)
             _sync_folder(self.output.parent)
@@ -133,7 +130,7 @@ class Staging:
         self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = os.fstat(self._lock).st_nlink > 0  # else who had it just took it away
+            mine = os.fstat(self._lock).st_nlink > 0  # else its owner has just removed it
         except BlockingIOError:
             mine = False
         if not mine:
@@ -160,7 +157,7 @@ class Staging:
             raise MachineError(
                 f"no space left: {self.output} needs {self._needed / 1e9:.3f} GB, "
                 f"{free / 1e9:.3f} GB are free",
-                hint=_FREE_SPACE,
+                hint=OTHER_DISK,
             )
 
     def _remove(self) -> None:
@@ -169,20 +166,11 @@ class Staging:
 
 @contextmanager
 def machine_errors(output: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into errors that name the output."""
+    """Turn an `OSError` into the error for an output that cannot be written."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MachineError(
-                f"no space left on the disk of {output}",
-                hint=_FREE_SPACE,
-            ) from error
-        if isinstance(error, FileExistsError | NotADirectoryError):
-            raise UsageError(
-                f"cannot create {output}: {error.strerror}", hint=_ELSEWHERE
-            ) from error
-        raise MachineError(f"cannot write {output}: {error.strerror}", hint=_ELSEWHERE) from error
+        raise output_error(error, output) from error
 
 
 def _sync_folder(folder: Path) -> None:

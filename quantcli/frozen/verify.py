@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from quantcli.checkpoint.records import WEIGHT_SUFFIXES
+from quantcli.files import reason
 from quantcli.frozen.manifest import files_below, read_manifest, sha256
-
-WEIGHTS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".pkl", ".pt", ".pth", ".safetensors")
-"""Suffixes of files that may hold weights."""
+from quantcli.text import some
 
 SHOWN = 5
-"""How many problems an error names; JSON holds them all."""
+"""Maximum problems in an error message; the JSON output has all."""
 
 _ADDED = " was added"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What a check found: how many files the manifest lists, what is wrong, what was added."""
+    """The result of a check.
+
+    `files` is the number of files in the manifest; `added` are files that are not in it, and
+    harmless.
+    """
 
     files: int
     problems: tuple[str, ...]
@@ -29,32 +33,30 @@ class Verification:
 
     @property
     def listed(self) -> str:
-        """The problems, but only the first few of many."""
-        more = len(self.problems) - SHOWN
-        named = "; ".join(self.problems[:SHOWN])
-        return f"{named}; and {more} more" if more > 0 else named
+        """The problems in one line, the first few of many."""
+        return some(self.problems, SHOWN, separator="; ")
 
     @property
     def hint(self) -> str:
-        """The way out of the problems."""
+        """What to do about the problems."""
         if all(problem.endswith(_ADDED) for problem in self.problems):
             return "delete the added files"
         return "quantize the original again"
 
 
 def verify(folder: str | os.PathLike[str]) -> list[str]:
-    """Compare every file with the manifest, and list what is wrong.
+    """Compare every file with the manifest, and return the problems.
 
-    Raises `ModelError` where the folder is not a frozen directory.
+    Raises `ModelError` if the folder is not a frozen directory.
     """
     return list(check(folder).problems)
 
 
 def check(folder: str | os.PathLike[str]) -> Verification:
-    """Compare every file with the sha256 in the manifest.
+    """Compare every file with its sha256 in the manifest.
 
-    A file that was added is a problem where a loader would take it for weights or code.
-    Raises `ModelError` where the folder is not a frozen directory.
+    An added file is a problem if a loader would take it for weights or code. Raises `ModelError` if
+    the folder is not a frozen directory.
     """
     recorded: Mapping[str, Any] = read_manifest(folder)["files"]
     present = files_below(Path(folder))
@@ -72,8 +74,8 @@ def check(folder: str | os.PathLike[str]) -> Verification:
 
 
 def _is_harmful(name: str) -> bool:
-    """Tell whether a loader would take a file for weights, code or an adapter of the weights."""
-    return name.endswith((*WEIGHTS, ".py")) or name == "adapter_config.json"
+    """Return whether a loader would take a file for weights, code or an adapter."""
+    return name.endswith((*WEIGHT_SUFFIXES, ".py")) or name == "adapter_config.json"
 
 
 def _is_hidden(name: str) -> bool:
@@ -88,5 +90,5 @@ def _compare(name: str, path: Path, recorded: Mapping[str, Any]) -> list[str]:
         if sha256(path) != recorded["sha256"]:
             return [f"{name} has changed (checksum mismatch)"]
     except OSError as error:
-        return [f"{name} cannot be read ({error.strerror})"]
+        return [f"{name} cannot be read ({reason(error)})"]
     return []

@@ -1,4 +1,4 @@
-"""Everything of a frozen directory that is not weights."""
+"""Write everything in a frozen directory except the weights."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.files import copy_file, write_json, write_text
 from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
-from quantcli.frozen.manifest import (
-    FORMAT_VERSION,
-    copy_file,
-    file_records,
-    write_json,
-    write_text,
-)
+from quantcli.frozen.manifest import FORMAT_VERSION, file_records
 from quantcli.mark import MANIFEST
 from quantcli.planning import Plan
 
@@ -29,7 +24,7 @@ PACKAGES = ("quantcli", "optimum-quanto", "torch", "transformers", "safetensors"
 def write_metadata(
     folder: Path, plan: Plan, checkpoint: Checkpoint, *, zero_rows: Mapping[str, int]
 ) -> None:
-    """Write config, index, qmap, model card and the source's side files; the manifest last."""
+    """Write the source's side files, config, index, qmap and model card; the manifest last."""
     for name, path in _side_files(checkpoint):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,9 +39,10 @@ def write_metadata(
 
 
 def _side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
-    """List what goes along, but for names that no manifest could hold.
+    """Return the files to copy from the source, as (name, path).
 
-    Frozen directories that were written into the model's folder stay behind.
+    Leaves out names that are not Unicode, which JSON cannot hold, and frozen directories that were
+    written into the model's folder.
     """
     files = [(name, path) for name, path in checkpoint.side_files() if _is_unicode(name)]
     manifests = [name for name, _ in files if name.endswith(f"/{MANIFEST}")]
@@ -63,7 +59,7 @@ def _is_unicode(name: str) -> bool:
 
 
 def shard_index(plan: Plan) -> dict[str, Any]:
-    """Return the index of the shards, as transformers writes it."""
+    """Return the shard index in transformers' format."""
     places = {
         stored.name: plan.shards[tensor.shard]
         for tensor in plan.tensors
@@ -91,13 +87,13 @@ def manifest(folder: Path, plan: Plan, zero_rows: Mapping[str, int]) -> dict[str
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the bytes of a frozen directory depend on."""
+    """Return the versions of the packages that the bytes of a frozen directory depend on."""
     found = {package: version(package) for package in PACKAGES}
     return found | {"python": platform.python_version()}
 
 
 def footprint(plan: Plan) -> dict[str, Any]:
-    """Return the totals of a plan: bytes of the original and of the output, and how many."""
+    """Return the totals of a plan: bytes of the original and of the output, counts, shares."""
     return {
         "parameters": plan.parameters,
         "original": {"bytes": plan.original_bytes, "dtypes": dict(plan.original_dtypes)},

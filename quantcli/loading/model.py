@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, UsageError, VerificationError, did_you_mean
+from quantcli.files import read_json, reason
 from quantcli.mark import SECTION, is_ours
 from quantcli.paths import expand
 
@@ -91,12 +91,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        config = read_json(path)
+    except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not is_frozen(folder):
             raise _not_frozen(folder) from error
-        reason = error.strerror if isinstance(error, OSError) else f"it is not JSON ({error})"
-        raise ModelError(f"cannot read {path}: {reason}", hint=HINT) from error
+        raise ModelError(f"cannot read {path}: {reason(error)}", hint=HINT) from error
+    except ValueError as error:
+        raise ModelError(f"{path} {error}", hint=HINT) from error
     if isinstance(config, dict) and is_ours(config.get(SECTION)):
         check_section(config[SECTION], where=str(path))
         return config

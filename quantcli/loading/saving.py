@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError, UsageError
+from quantcli.files import read_json, write_json
 from quantcli.frozen.config import with_section
-from quantcli.frozen.manifest import file_record, is_frozen, read_manifest, write_json
+from quantcli.frozen.manifest import file_record, is_frozen, read_manifest
 from quantcli.loading.inventory import check_inventory, resaved_manifest
 from quantcli.mark import MANIFEST, SECTION
 from quantcli.upstream.transformers import quantizer_of
@@ -62,7 +62,7 @@ def save_frozen(
     if is_frozen(target):
         _remove_older(target)
     original(model, save_directory, *args, **kwargs)
-    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    config = read_json(target / "config.json")
     write_json(target / "config.json", with_section(config, config[SECTION]))
     if manifest is None:
         return

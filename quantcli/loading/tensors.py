@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from quantcli.dtypes import CODES, dtype_name
 from quantcli.errors import ModelError
 from quantcli.loading.naming import PART
+from quantcli.text import plural, some
 from quantcli.upstream.transformers import ignore_unexpected, ignored_weights, tied_weights
 
 if TYPE_CHECKING:
@@ -127,6 +128,4 @@ def _ignored(model: PreTrainedModel, kind: Literal["missing", "unexpected"], nam
 
 
 def _count(names: list[str], what: str) -> str:
-    tensors = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
-    dots = ", …" if len(names) > 1 else ""
-    return f"{tensors} {what} ({min(names)}{dots})"
+    return f"{plural(len(names), 'tensor')} {what} ({some(sorted(names), 1)})"

@@ -7,6 +7,7 @@ from collections import Counter
 from quantcli.errors import ModelError
 from quantcli.formats import QUANTIZED
 from quantcli.planning.plan import Plan, TensorPlan
+from quantcli.text import some
 
 LOW_COVERAGE = 0.5
 
@@ -55,6 +56,5 @@ def _reasons(kept: list[TensorPlan]) -> str:
         reasons.setdefault(tensor.kind, tensor.reason)
     if not kept:
         return "it has no weight matrices"
-    named = [f"{counts[kind]} {kind} ({reasons[kind]})" for kind, _ in sizes.most_common(SHOWN)]
-    more = len(sizes) - SHOWN
-    return "kept: " + ", ".join(named) + (f" and {more} more kinds" if more > 0 else "")
+    named = [f"{counts[kind]} {kind} ({reasons[kind]})" for kind, _ in sizes.most_common()]
+    return f"kept: {some(named, SHOWN, noun='kind')}"

@@ -8,6 +8,7 @@ from collections import Counter
 from quantcli.errors import UsageError
 from quantcli.formats import WeightFormat
 from quantcli.kinds.layout import default_group_size
+from quantcli.text import some
 
 SUGGESTED = (32, 64, 96, 128, 256)
 """Group sizes that a hint suggests."""
@@ -61,8 +62,7 @@ class GroupSizes:
 
 
 def _some(rows: Counter[int]) -> str:
-    named = ", ".join(str(row) for row, _ in rows.most_common(SHOWN))
-    return named + (" …" if len(rows) > SHOWN else "")
+    return some([str(row) for row, _ in rows.most_common()], SHOWN)
 
 
 def _hint(rows: Counter[int]) -> str:

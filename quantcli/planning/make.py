@@ -12,12 +12,12 @@ from quantcli.kinds.layout import Stored
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.coverage import coverage_notice
 from quantcli.planning.extras import Extra
-from quantcli.planning.original import count_tensors, measure_original
+from quantcli.planning.original import measure_original
 from quantcli.planning.plan import Plan, TensorPlan
 from quantcli.planning.shards import assign_shards
 from quantcli.planning.source import Source
 from quantcli.skeleton import Entry, WeightModule, weight_modules
-from quantcli.text import some
+from quantcli.text import plural, some
 
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
@@ -167,14 +167,14 @@ def _notices(plan: Plan, source: Source) -> list[str]:
     if ignored:
         notices.append(
             f"not part of {plan.architecture}, and left out: "
-            f"{count_tensors(ignored)} ({some(ignored)})"
+            f"{plural(len(ignored), 'tensor')} ({some(ignored)})"
         )
     extra = [tensor for tensor in plan.tensors if tensor.extra_for]
     if extra:
         classes = ", ".join(dict.fromkeys(str(tensor.extra_for) for tensor in extra))
         notices.append(
             f"not part of {plan.architecture}, but kept for {classes}: "
-            f"{count_tensors(extra)} ({some([tensor.name for tensor in extra])})"
+            f"{plural(len(extra), 'tensor')} ({some([tensor.name for tensor in extra])})"
         )
     codes = _stored_as_codes(plan, source)
     if codes:

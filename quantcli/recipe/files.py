@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from quantcli.errors import UsageError, did_you_mean
+from quantcli.files import reason
 from quantcli.paths import expand
 from quantcli.recipe.schema import Recipe
 
 _PACKAGE = Path(__file__).parents[1]
 
 _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
-"""Where the shipped recipes lie: in an installed package, and in a source checkout."""
+"""Where the shipped recipes are: in an installed package, and in a source checkout."""
 
 
 def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
-    """Return a shipped recipe by its name, or the recipe in a file.
+    """Return the shipped recipe of this name, or the recipe in a file.
 
-    Relative paths in it are taken from the file's folder. Raises `UsageError` where there is none,
-    or it does not validate.
+    Relative paths in it are relative to the file's folder. Raises `UsageError` if there is no such
+    recipe, or if it does not validate.
     """
     name = expand(name_or_path)
     if _is_path(name):
@@ -33,7 +34,7 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
 
 
 def shipped() -> dict[str, Path]:
-    """Return the recipes that come with quantcli: name -> file, in order of name."""
+    """Return the recipes that come with quantcli: name -> file, sorted by name."""
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else {}
 
@@ -48,7 +49,7 @@ def _is_path(name: str) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import tomllib  # a command without a recipe file does not pay for it
+    import tomllib  # only commands with a recipe file need it
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -57,7 +58,7 @@ def _read(path: Path) -> dict[str, Any]:
         hint = did_you_mean(path.stem, shipped())
         raise UsageError(f"no such recipe: {path}", hint=f"shipped recipes: {hint}") from None
     except OSError as error:
-        raise UsageError(f"cannot read recipe {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read recipe {path}: {reason(error)}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a recipe: it is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:

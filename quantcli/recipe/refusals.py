@@ -1,4 +1,4 @@
-"""Pydantic's validation errors -> one `UsageError`: file, key, what is wrong, the way out."""
+"""Turn pydantic's validation errors into one `UsageError`: file, key, problem and hint."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _WANTED = {
     "tuple_type": "a list",
     "model_type": "a table",
 }
-"""Pydantic's name of a type error -> what the key takes."""
+"""The type of pydantic's error -> the type that the key takes."""
 
 _COMPLAINTS = {
     "missing": "is missing",
     "string_too_short": "must not be empty",
     "string_unicode": "is not valid Unicode",
 }
-"""Pydantic's name of any other error -> what is wrong."""
+"""The type of any other error -> what is wrong."""
 
 _TWO_BRACKETS = "write [[rules]], with two brackets"
 
@@ -40,7 +40,7 @@ _TOML_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (dict, "a table"),
     ((dt.date, dt.time), "a date or time"),
 )
-"""What TOML calls a value; the first that fits, as a bool is also an int."""
+"""TOML's name for the type of a value; the first that fits, since a bool is also an int."""
 
 
 def key_path(loc: Sequence[str | int]) -> str:
@@ -57,7 +57,7 @@ def usage_error(
     origin: str | None,
     spell: Callable[[Sequence[str | int]], str] = key_path,
 ) -> UsageError:
-    """Return the first thing that is wrong, misspelt keys before values.
+    """Return the error for the first problem; unknown keys come before wrong values.
 
     `known` names the keys of each table; "" is the recipe itself. `spell` writes the path of a key.
     """

@@ -1,8 +1,7 @@
-"""The keys of a recipe, how they fit together, and what they choose for a module."""
+"""The keys of a recipe, which combinations are valid, and what they choose for a module."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -31,19 +30,17 @@ _GROUPED = " and ".join(GROUPED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """What a recipe wants for one module, and why."""
+    """What a recipe chooses for one module, and why."""
 
     weights: str | None
-    """A weight dtype, or None where the module is kept."""
+    """A weight dtype, or None if the module is kept."""
     group_size: int | None
-    """The group size asked for; None leaves it to Quanto, or does not apply."""
+    """The group size that the recipe sets; None if Quanto chooses it, or if there is none."""
     reason: str
-    rule: int | None = None
-    """The index of the rule that decided."""
 
 
 class Rule(Table):
-    """What becomes of the modules whose names match a glob."""
+    """A weight dtype or group size for the modules whose names match a glob."""
 
     match: Text
     weights: RuledWeights | None = None
@@ -57,7 +54,7 @@ class Rule(Table):
 
 
 class Recipe(Table):
-    """What the user wants of a model. `parse` and `override` make one from unchecked values."""
+    """How to quantize a model. `parse` and `override` make a recipe from unchecked values."""
 
     model: Model | None = None
     weights: Weights = "int8"
@@ -73,9 +70,9 @@ class Recipe(Table):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, origin: str | None = None) -> Recipe:
-        """Return the recipe that `values` spell.
+        """Return the recipe with these values.
 
-        Raises `UsageError`, which starts with `origin`, where they spell none.
+        Raises `UsageError` if they are not valid; the message starts with `origin`.
         """
         try:
             return cls.model_validate(dict(values))
@@ -83,39 +80,35 @@ class Recipe(Table):
             raise usage_error(error, _known_keys(), origin) from None
 
     def override(self, **changes: Any) -> Recipe:
-        """Return this recipe with `changes` on top, validated anew; None changes nothing."""
+        """Return this recipe with `changes`, validated again; None changes nothing."""
         given = {key: value for key, value in changes.items() if value is not None}
         return Recipe.parse(self.model_dump() | given)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every key that decides what a model becomes, as JSON types."""
+        """Return every key that decides how a model is quantized, as JSON types."""
         return self.model_dump(mode="json", exclude={"compare", "gates"})
-
-    def to_json(self) -> str:
-        """Return the canonical JSON of `to_dict`: equal recipes, equal text."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
     @property
     def downcast(self) -> bool:
-        """Whether every weight is cast and none is quantized."""
+        """Whether all weights are cast, and none is quantized."""
         return self.weights in DOWNCASTS
 
     def choose(self, module: str) -> Choice:
-        """Say what becomes of the module of this name.
+        """Return the choice for the module of this name.
 
-        `include` and `exclude` decide first, as Quanto's do; then the first rule that matches.
+        `include` and `exclude` come first, as in Quanto; then the first rule that matches.
         """
         reason = self._left_out(module)
         if reason:
             return Choice(weights=None, group_size=None, reason=reason)
-        for index, rule in enumerate(self.rules):
+        for rule in self.rules:
             if fnmatch(module, rule.match):
-                return self._ruled(index, rule)
+                return self._ruled(rule)
         group_size = self.group_size if self.weights in GROUPED else None
         return Choice(weights=self.weights, group_size=group_size, reason="as the recipe says")
 
     def unmatched(self, modules: Iterable[str]) -> tuple[str, ...]:
-        """Return each glob of the recipe that matches none of `modules`, after its key."""
+        """Return the globs of the recipe that match none of `modules`, each after its key."""
         names = list(modules)
         globs = [
             *(("include", glob) for glob in self.include),
@@ -134,14 +127,14 @@ class Recipe(Table):
                 return f"excluded by {glob}"
         return None
 
-    def _ruled(self, index: int, rule: Rule) -> Choice:
+    def _ruled(self, rule: Rule) -> Choice:
         weights = rule.weights or self.weights
         if weights == KEEP:
             reason = f"kept by rule {rule.match}"
-            return Choice(weights=None, group_size=None, reason=reason, rule=index)
+            return Choice(weights=None, group_size=None, reason=reason)
         group_size = (rule.group_size or self.group_size) if weights in GROUPED else None
         reason = f"by rule {rule.match}"
-        return Choice(weights=weights, group_size=group_size, reason=reason, rule=index)
+        return Choice(weights=weights, group_size=group_size, reason=reason)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
+from quantcli.text import shorten
 
 if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint
@@ -16,8 +17,9 @@ def check_config(checkpoint: Checkpoint) -> None:
     """Raise `ModelError` if a key of the config has a value that no model can have."""
     for key, value, valid in _values(checkpoint.config):
         if not valid:
+            shown = shorten(json.dumps(value), 60)
             raise ModelError(
-                f"config.json of {checkpoint.model} is damaged: {key} cannot be {_short(value)}",
+                f"config.json of {checkpoint.model} is damaged: {key} cannot be {shown}",
                 hint="download config.json again",
             )
 
@@ -50,8 +52,3 @@ def _is_dtype(name: Any) -> bool:
     if not name:
         return name is None or name == ""
     return isinstance(name, str) and isinstance(getattr(torch, name, None), torch.dtype)
-
-
-def _short(value: Any, limit: int = 60) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"

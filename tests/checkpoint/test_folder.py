@@ -347,8 +347,10 @@ def test_shards_and_their_index_are_not_side_files(tmp_path):
     assert side_names(tmp_path) == ["tokenizer.json"]
 
 
-@pytest.mark.parametrize("modules", ["{", "[" * 100_000])
-def test_modules_that_are_not_json(model, modules):
+@pytest.mark.parametrize(
+    ("modules", "message"), [("{", "is not valid JSON"), ("[" * 100_000, "is nested too deeply")]
+)
+def test_modules_that_are_not_json(model, modules, message):
     write(model, {"modules.json": modules})
-    with pytest.raises(ModelError, match=r"modules\.json .* is not valid JSON"):
+    with pytest.raises(ModelError, match=rf"modules\.json .* {message}"):
         open_checkpoint(str(model)).side_files()

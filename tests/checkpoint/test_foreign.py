@@ -70,12 +70,12 @@ KINDS = [
     ),
     pytest.param(
         {**CONFIG, "tf_model.h5": b""},
-        "NAME has weights of TensorFlow only",
+        "NAME has only TensorFlow weights",
         "from_pretrained('NAME', from_tf=True), then save_pretrained",
         id="tensorflow",
     ),
     pytest.param(
-        {**CONFIG, "flax_model.msgpack": b""}, "NAME has weights of Flax only", "flax", id="flax"
+        {**CONFIG, "flax_model.msgpack": b""}, "NAME has only Flax weights", "flax", id="flax"
     ),
     pytest.param(
         TOKENIZER, "NAME holds a tokenizer, but no model", "folder or Hub id", id="tokenizer"

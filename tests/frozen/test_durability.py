@@ -7,7 +7,8 @@ import os
 import pytest
 
 import quantcli
-from quantcli.frozen.manifest import MANIFEST, write_json, write_text
+from quantcli.files import write_json, write_text
+from quantcli.mark import MANIFEST
 
 
 @pytest.fixture

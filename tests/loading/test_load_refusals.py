@@ -166,7 +166,7 @@ def test_not_a_frozen_directory(tmp_path, tiny_model, there):
 
 def test_config_that_is_not_json(directory):
     (directory / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="is not JSON"):
+    with pytest.raises(ModelError, match="is not valid JSON"):
         quantcli.load(directory)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from quantcli.checkpoint import Checkpoint, open_checkpoint
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
+from quantcli.files import read_json
 from quantcli.frozen.manifest import is_frozen, read_manifest
-from quantcli.frozen.verify import verify
+from quantcli.frozen.verify import check
 from quantcli.mark import SECTION, is_ours
 from quantcli.text import first_line
 
@@ -165,12 +165,10 @@ def _checkpoint_side(
 
 def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
     manifest = read_manifest(folder)
-    problems = verify(folder)
-    if problems:
-        raise ModelError(
-            f"{name} is damaged: {'; '.join(problems[:5])}", hint="quantize the original again"
-        )
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    checked = check(folder)
+    if checked.problems:
+        raise ModelError(f"{name} is damaged: {checked.listed}", hint="quantize the original again")
+    config = read_json(folder / "config.json")
     found = manifest["footprint"]
     return Side(
         folder=folder,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from quantcli.comparison.families.family import Outputs
-from quantcli.errors import MachineError
+from quantcli.files import reason, write_error
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +38,9 @@ class Spool:
         try:
             save_file(whole, self._path(index))
         except (OSError, SafetensorError) as error:
-            raise MachineError(
-                f"cannot write the original's outputs to {self._folder.name}: {error}",
+            raise write_error(
+                f"the original's outputs to {self._folder.name}",
+                reason(error),
                 hint="free some space, set TMPDIR to another disk, or compare fewer --samples",
             ) from error
 

@@ -12,7 +12,7 @@ from quantcli.comparison.engine.prepare import Prepared
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.estimates import Estimates
 from quantcli.comparison.results import Comparison, Measurement, group_names
-from quantcli.text import some
+from quantcli.text import plural, some
 
 PERCENTILE = 0.95
 """The quantile for `latency_*_p95`."""
@@ -72,7 +72,7 @@ def _notices(prepared: Prepared, first: Ran, second: Ran) -> Iterator[str]:
             )
     if second.exercised is not None and second.exercised < 1:
         yield (
-            f"no sample reached {len(second.unreached)} quantized modules, "
+            f"no sample reached {plural(len(second.unreached), 'quantized module')}, "
             f"{1 - second.exercised:.1%} of the quantized weights; the comparison says nothing "
             f"about them ({some(list(group_names(second.unreached)))})"
         )

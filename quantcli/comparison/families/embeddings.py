@@ -11,7 +11,7 @@ import torch
 
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.estimates import Estimates
-from quantcli.comparison.families.family import Outputs, Setting, UnsuitedError, call, fit, refusals
+from quantcli.comparison.families.family import Outputs, Setting, UnsuitedError, ask, call
 from quantcli.comparison.families.pooling import Pooling
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
@@ -140,9 +140,7 @@ def _tower(model: Any, feed: Feed) -> torch.Tensor:
             hint="try --task outputs",
         )
     known = {name: value for name, value in feed.inputs.items() if name != "token_type_ids"}
-    fitting = fit(model, known)
-    with refusals(model, known):
-        found = method(**fitting)
+    found = ask(model, method, known)
     return torch.as_tensor(getattr(found, "pooler_output", found)[0])
 
 

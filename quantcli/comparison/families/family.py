@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,10 +19,15 @@ from quantcli.comparison.results import Generated, Measurement
 from quantcli.comparison.samples import Samples
 from quantcli.errors import ModelError
 from quantcli.text import first_line
+from quantcli.upstream.foreign import is_bug
 
 
 class UnsuitedError(ModelError):
     """The model cannot be compared in this way, but perhaps in another."""
+
+
+class CannotGenerateError(UnsuitedError):
+    """The model cannot generate text from its inputs."""
 
 
 Outputs = Mapping[str, torch.Tensor]
@@ -65,9 +70,7 @@ def call(model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
 
     Raises `UnsuitedError` if it fails on them.
     """
-    known = fit(model, inputs)
-    with refusals(model, inputs):
-        return model(**known)
+    return ask(model, model, inputs)
 
 
 @contextmanager
@@ -79,17 +82,27 @@ def settled() -> Iterator[None]:
         raise ModelError(error.message, hint=error.hint) from error
 
 
-@contextmanager
-def refusals(model: Any, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Raise `UnsuitedError` with the model's own message if it fails on its inputs."""
+def ask(
+    model: Any,
+    method: Callable[..., Any],
+    inputs: Mapping[str, torch.Tensor],
+    refusal: type[UnsuitedError] = UnsuitedError,
+    **options: Any,
+) -> Any:
+    """Call a method of a model on those inputs that the model's forward pass takes.
+
+    Raises `refusal`, with the model's own words, if the model does not accept them.
+    """
+    known = fit(model, inputs)
     try:
-        yield
+        return method(**known, **options)
     except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+        if is_bug(error):
+            raise
         if "DefaultCPUAllocator" in str(error):
             raise MemoryError from error  # torch has no type for it
-        reason = first_line(error)
-        raise UnsuitedError(
-            f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {reason}",
+        raise refusal(
+            f"{type(model).__name__} cannot be run on {', '.join(inputs)}: {first_line(error)}",
             hint="try --task outputs",
         ) from error
 

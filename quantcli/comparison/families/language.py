@@ -12,13 +12,12 @@ from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.embeddings import text_feeds
 from quantcli.comparison.families.estimates import Estimates
 from quantcli.comparison.families.family import (
+    CannotGenerateError,
     Outputs,
     Setting,
-    UnsuitedError,
+    ask,
     call,
-    fit,
     logits_of,
-    refusals,
 )
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
@@ -200,25 +199,27 @@ class Seq2Seq:
 def generate(
     model: Any, inputs: Mapping[str, torch.Tensor], max_tokens: int, clock: Clock
 ) -> torch.Tensor:
-    """Return the greedily generated tokens, (tokens,), after the prompt if the model repeats it."""
-    if not model.can_generate():
-        raise UnsuitedError(
+    """Return the greedy continuation, (tokens,), with the prompt where the model repeats it.
+
+    Raises `CannotGenerateError` if the model generates no text, or none from these inputs.
+    """
+    if not model.can_generate() or (_repeats(model) and "input_ids" not in inputs):
+        raise CannotGenerateError(
             f"{type(model).__name__} cannot generate",
             hint="try --task outputs",
         )
-    known = fit(model, inputs)
     config = model.generation_config
     padding = {} if config.pad_token_id is not None else {"pad_token_id": _first(config)}
-    with refusals(model, inputs), clock.generation() as counts:
-        tokens = model.generate(
-            **known,
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=_room(model, max_tokens),
-            return_dict_in_generate=False,
-            **padding,
-        )[0].cpu()
-        counts.append(len(tokens) - (known["input_ids"].shape[1] if _repeats(model) else 0))
+    options = {
+        "do_sample": False,
+        "num_beams": 1,
+        "max_new_tokens": _room(model, max_tokens),
+        "return_dict_in_generate": False,
+        **padding,
+    }
+    with clock.generation() as counts:
+        tokens = ask(model, model.generate, inputs, CannotGenerateError, **options)[0].cpu()
+        counts.append(len(tokens) - (inputs["input_ids"].shape[1] if _repeats(model) else 0))
     return torch.as_tensor(tokens)
 
 

@@ -11,7 +11,12 @@ import torch
 
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.embeddings import text_feeds
-from quantcli.comparison.families.family import Outputs, Setting, UnsuitedError
+from quantcli.comparison.families.family import (
+    CannotGenerateError,
+    Outputs,
+    Setting,
+    UnsuitedError,
+)
 from quantcli.comparison.families.language import CausalLanguage, Seq2Seq, generating
 from quantcli.comparison.families.placeholders import MEDIA, Placeholders, token_id
 from quantcli.comparison.inputs.feeds import Feed
@@ -60,10 +65,10 @@ class Multimodal:
         filled = replace(feed, inputs=inputs, chosen=chosen, generate=generate)
         try:
             return self._language.run(model, filled, clock, reference)
-        except UnsuitedError:
+        except CannotGenerateError:
             if not generate or reference is not None:
                 raise
-            self._cannot_generate = True  # some need inputs that only their own processor makes
+            self._cannot_generate = True  # some need inputs of their own processor
             return self._language.run(model, replace(filled, generate=False), clock, reference)
 
     def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from quantcli.comparison.families.family import fit, refusals
+from quantcli.comparison.families.family import ask, fit
 from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS
 
 Inputs = Mapping[str, torch.Tensor]
@@ -153,8 +153,7 @@ def _features(model: Any, method: Any, inputs: Inputs) -> Any:
         for name, value in fit(model, inputs).items()
         if name not in _TEXT and (name in known or open_ended)
     }
-    with refusals(model, given):
-        return method(**given)
+    return ask(model, method, given)
 
 
 def _size(features: Any) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from quantcli.comparison.inputs.kit import read_json
+from quantcli.checkpoint.jsonfile import read_object
 from quantcli.errors import ModelError
+from quantcli.files import read_json
+from quantcli.text import first_line
 
 _MODES = {
     "pooling_mode_cls_token": "cls",
@@ -41,7 +42,7 @@ class Pooling:
         left_out = tuple(kind for kind in kinds.values() if kind not in _HARMLESS)
         for path, kind in kinds.items():
             if kind == "Pooling":
-                modes = _modes(read_json(folder / path / "config.json"))
+                modes = _modes(read_object(folder / path / "config.json"))
                 return cls(modes=modes or ("mean",), left_out=left_out)
         return cls(left_out=left_out)
 
@@ -82,7 +83,10 @@ def _kinds(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        modules = json.loads(path.read_text(encoding="utf-8"))
+        modules = read_json(path)
+    except ValueError as error:
+        raise ModelError(f"{path} {error}") from error
+    try:
         return {str(part["path"]): str(part["type"]).rpartition(".")[2] for part in modules}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+    except (TypeError, KeyError) as error:
+        raise ModelError(f"{path} is damaged: {first_line(error)}") from error

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from quantcli.comparison import Comparison, Measurement, SideSummary
-from quantcli.comparison.gates.textfile import write_whole
 from quantcli.errors import UsageError
+from quantcli.files import read_json, reason, write_report
 
 FORMAT_VERSION = 1
 
@@ -65,7 +65,7 @@ def save_baseline(path: str | os.PathLike[str], comparison: Comparison) -> None:
         "metrics": metrics,
         "versions": dict(comparison.versions),
     }
-    write_whole(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write_report(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 def load_baseline(path: str | os.PathLike[str]) -> Baseline:
@@ -88,15 +88,14 @@ def load_baseline(path: str | os.PathLike[str]) -> Baseline:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError:
         raise UsageError(
             f"no such baseline: {path}", hint="make one with --save-baseline"
         ) from None
     except OSError as error:
-        raise UsageError(f"cannot read the baseline {path}: {error.strerror}") from None
-    # ValueError: not JSON, not UTF-8, or a number of thousands of digits.
-    except (ValueError, RecursionError):
+        raise UsageError(f"cannot read the baseline {path}: {reason(error)}") from None
+    except ValueError:
         raise UsageError(f"{path} is not a baseline: it is not JSON", hint=_AGAIN) from None
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from quantcli.comparison.gates.baseline import Baseline
 from quantcli.comparison.metrics import find_metric
+from quantcli.text import plural
 
 Status = Literal["passed", "failed"]
 
@@ -115,12 +116,12 @@ class Judgement:
         """How many gates passed and failed, in a few words."""
         if not self.verdicts:
             return "no gates"
-        gates = "1 gate" if len(self.verdicts) == 1 else f"{len(self.verdicts)} gates"
         passed = len(self.verdicts) - len(self.failed)
         parts = [f"{passed} passed", f"{len(self.failed)} failed"]
         uncertain = sum(verdict.uncertain for verdict in self.verdicts)
         if uncertain:
             parts[int(self.strict)] += f" ({uncertain} uncertain)"
+        gates = plural(len(self.verdicts), "gate")
         return f"{gates}: {', '.join(part for part in parts if not part.startswith('0'))}"
 
     def accepts(self, verdict: Verdict) -> bool:

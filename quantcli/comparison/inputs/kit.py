@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.checkpoint.jsonfile import parse_object
-from quantcli.comparison.inputs.processors import FAILURES
+from quantcli.checkpoint.jsonfile import read_object
+from quantcli.checkpoint.records import TOKENIZER_FILES
+from quantcli.comparison.inputs.processors import use
 from quantcli.comparison.samples import SAMPLING_RATE
 from quantcli.errors import ModelError, QuantcliError
 from quantcli.text import first_line
+from quantcli.upstream.foreign import is_bug
 
 if TYPE_CHECKING:
     import torch
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "spiece.model",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "sentencepiece.model",
-    "source.spm",
-    "target.spm",
-    "tokenizer.tiktoken",
-)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor.json")
 
 _CONFIGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -112,8 +97,8 @@ class Kit:
         limits = [
             getattr(self.tokenizer, "model_max_length", None),
             text.get("max_position_embeddings"),
-            text.get("n_positions") if "d_kv" not in text else None,  # T5's positions are relative
-            read_json(self.folder / "sentence_bert_config.json").get("max_seq_length"),
+            text.get("n_positions") if "d_kv" not in text else None,  # relative ones in T5
+            read_object(self.folder / "sentence_bert_config.json").get("max_seq_length"),
         ]
         known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < ENDLESS]
         return min(known, default=None)
@@ -124,19 +109,19 @@ class Kit:
         whole = self.check_twin(name, text)
         if limit is not None and len(whole) > limit:
             self.truncated.append(name)
-        with self._reporting("tokenizer"):
-            given = self.tokenizer(
-                text, truncation=limit is not None, max_length=limit, return_tensors="pt"
-            )
-            return dict(given)
+        options = {"truncation": limit is not None, "max_length": limit, "return_tensors": "pt"}
+        return dict(self._call("tokenizer", self.tokenizer, text, **options))
 
     def check_twin(self, name: str, text: str) -> list[int]:
-        """Return the tokens of a text. Raises `ModelError` if the other model's differ."""
-        with self._reporting("tokenizer"):
-            whole: list[int] = self.tokenizer(text)["input_ids"]
-            if self.twin is not None and self.twin.tokenizer(text)["input_ids"] != whole:
-                raise ModelError(f"the tokenizers of the two models differ on {name}")
+        """Return the tokens of a text. Raises `ModelError` where the other model has others."""
+        whole = self._tokens(text)
+        if self.twin is not None and self.twin._tokens(text) != whole:
+            raise ModelError(f"the tokenizers of the two models differ on {name}")
         return whole
+
+    def _tokens(self, text: str) -> list[int]:
+        tokens: list[int] = self._call("tokenizer", self.tokenizer, text)["input_ids"]
+        return tokens
 
     def labels(self, target: str | None) -> torch.Tensor | None:
         """Return the tokens of a target, (tokens,); None without one, or without a tokenizer."""
@@ -144,7 +129,8 @@ class Kit:
             return None
         import torch
 
-        return torch.tensor(self.tokenizer(text_target=target)["input_ids"])
+        found = self._call("tokenizer", self.tokenizer, text_target=target)
+        return torch.tensor(found["input_ids"])
 
     def process(self, kind: str, value: Any, text: str) -> dict[str, torch.Tensor] | None:
         """Return the inputs for an image or a recording with a text, from the joint processor.
@@ -154,10 +140,11 @@ class Kit:
         if self.processor is None:
             return None
         media = {"images": [value]} if kind == "image" else {"audio": [value]}
-        try:
-            prompt = _prompt(self.processor, kind, text)
-            found = self.processor(text=[prompt], **media, return_tensors="pt")
-        except FAILURES:
+        prompt = _prompt(self.processor, kind, text)
+        if prompt is None:
+            return None
+        found = use(self.processor, text=[prompt], **media, return_tensors="pt")
+        if found is None:
             return None
         import torch
 
@@ -165,8 +152,8 @@ class Kit:
 
     def see(self, image: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for an image, (1, ...)."""
-        with self._reporting("image processor"):
-            return dict(self.image_processor(images=image, return_tensors="pt"))
+        processor = self.image_processor
+        return dict(self._call("image processor", processor, images=image, return_tensors="pt"))
 
     def hear(self, name: str, audio: Any) -> dict[str, torch.Tensor]:
         """Return the model's inputs for mono audio at `SAMPLING_RATE`, (1, ...)."""
@@ -177,9 +164,8 @@ class Kit:
         if rate != SAMPLING_RATE:
             message = f"its feature extractor takes recordings of {rate} Hz, not {SAMPLING_RATE} Hz"
             raise ModelError(message, hint="try --task outputs")
-        with self._reporting("feature extractor"):
-            found = self.feature_extractor(audio, sampling_rate=rate, return_tensors="pt")
-            return dict(found)
+        options = {"sampling_rate": rate, "return_tensors": "pt"}
+        return dict(self._call("feature extractor", self.feature_extractor, audio, **options))
 
     def decode(self, tokens: list[int]) -> str:
         """Return tokens as text, or their numbers without a tokenizer."""
@@ -187,21 +173,21 @@ class Kit:
             return " ".join(map(str, tokens))
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
-    @contextmanager
-    def _reporting(self, what: str) -> Iterator[None]:
-        """Raise `ModelError` if the tokenizer or a processor fails, whatever it raises."""
+    def _call(self, what: str, tool: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        """Call the tokenizer or a processor. Raises `ModelError` if it fails in any way."""
         try:
-            yield
+            return tool(*given, **options)
         except (QuantcliError, MemoryError):
             raise
-        except Exception as error:
-            reason = first_line(error)
-            raise ModelError(f"{self.folder}: its {what} failed: {reason}") from error
+        except Exception as error:  # tokenizers raises nothing more specific
+            if is_bug(error):
+                raise
+            raise ModelError(f"{self.folder}: its {what} failed: {first_line(error)}") from error
 
     def _load(self, kind: Any, files: tuple[str, ...], **options: Any) -> Any:
         for name in files:
             if name.endswith(".json"):
-                read_json(self.folder / name)
+                read_object(self.folder / name)
         try:
             return kind.from_pretrained(
                 str(self.folder.resolve()),
@@ -212,22 +198,23 @@ class Kit:
         except MemoryError:
             raise
         except Exception as error:  # tokenizers raises nothing more specific
-            reason = first_line(error)
-            reason = reason.partition(". ")[0]  # the rest is advice that does not apply here
+            if is_bug(error):
+                raise
+            reason = first_line(error).partition(". ")[0]  # then comes advice for other cases
             what = kind.__name__.removeprefix("Auto")
             raise ModelError(f"{self.folder}: cannot load its {what}: {reason}") from error
 
 
-def _prompt(processor: Any, kind: str, text: str) -> str:
-    """Return a text as the processor expects it: as a chat, or after the token of the image."""
+def _prompt(processor: Any, kind: str, text: str) -> str | None:
+    """Return a text as the processor takes it: as a chat, or after the token of the picture.
+
+    None if the processor cannot make a chat of it.
+    """
     if getattr(processor, "chat_template", None):
         content = [{"type": kind}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": content}]
-        return str(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        template = processor.apply_chat_template
+        found = use(template, chat, tokenize=False, add_generation_prompt=True)
+        return None if found is None else str(found)
     token = getattr(processor, f"{kind}_token", None)
     return text if token is None else f"{token}\n{text}"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file, empty without a file. Raises `ModelError` if damaged."""
-    return parse_object(path.read_bytes(), where=str(path)) if path.is_file() else {}

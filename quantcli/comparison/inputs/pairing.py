@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantcli.comparison.inputs.kit import PROCESSOR_FILES, TOKENIZER_FILES, Kit, read_json
+from quantcli.checkpoint.jsonfile import read_object
+from quantcli.checkpoint.records import TOKENIZER_FILES
+from quantcli.comparison.inputs.kit import PROCESSOR_FILES, Kit
 from quantcli.errors import ModelError
 
 
@@ -34,7 +36,7 @@ def _check_tokenizers(first: Kit, second: Kit, names: str) -> None:
 
 def _check_processors(first: Kit, second: Kit, names: str) -> None:
     for name in PROCESSOR_FILES:
-        one, other = (read_json(kit.folder / name) for kit in (first, second))
+        one, other = (read_object(kit.folder / name) for kit in (first, second))
         if one and other and one != other:
             raise ModelError(f"the processors of {names} differ in {name}")
 

@@ -5,9 +5,10 @@ They turn a picture or a recording into the inputs of a model whose folder has n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from quantcli.upstream.foreign import is_bug
 from quantcli.upstream.transformers import feature_extractor_name, image_processor_name
 
 _UNSPLIT = {"do_image_splitting": False, "crop_to_patches": False, "do_pan_and_scan": False}
@@ -16,7 +17,7 @@ _UNSPLIT = {"do_image_splitting": False, "crop_to_patches": False, "do_pan_and_s
 _BY_GRID = "qwen2_vl"
 """The type whose image processor makes patches and `image_grid_thw`, as many types take them."""
 
-FAILURES = (
+_FAILURES = (
     ArithmeticError,
     AttributeError,
     ImportError,
@@ -26,7 +27,17 @@ FAILURES = (
     TypeError,
     ValueError,
 )
-"""What a processor raises where it lacks a package or a setting, or meets what it cannot take."""
+"""What a processor raises if it lacks a package or a setting, or cannot take its inputs."""
+
+
+def use(processor: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """Return what a processor of transformers, or its class, gives; None if it fails."""
+    try:
+        return processor(*given, **options)
+    except _FAILURES as error:
+        if is_bug(error):
+            raise
+        return None
 
 
 def image_processor(config: Mapping[str, Any], names: frozenset[str]) -> Any:
@@ -67,17 +78,20 @@ def _make(name: str, settings: Any) -> Any:
     kind = getattr(transformers, name, None)
     if kind is None:
         return None
-    try:
-        plain = kind()
-        known = settings(plain)
-        return kind(**{k: v for k, v in known.items() if v is not None and hasattr(plain, k)})
-    except FAILURES:
+    plain = use(kind)
+    known = None if plain is None else settings(plain)
+    if known is None:
         return None
+    return use(kind, **{k: v for k, v in known.items() if v is not None and hasattr(plain, k)})
 
 
 def _image_settings(
     plain: Any, config: Mapping[str, Any], vision: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
+    """Return the settings that a config implies, None if it has a size of another kind."""
+    sizes = _sizes(plain, vision.get("image_size") or config.get("image_size"))
+    if sizes is None:
+        return None
     patch = vision.get("patch_size")
     merge = vision.get("spatial_merge_size")
     if _is_box(getattr(plain, "patch_size", None)) and isinstance(patch, int):
@@ -85,7 +99,7 @@ def _image_settings(
         patch = {"height": step, "width": step}
     return {
         **_UNSPLIT,
-        **_sizes(plain, vision.get("image_size") or config.get("image_size")),
+        **sizes,
         "patch_size": patch,
         "merge_size": merge,
         "temporal_patch_size": vision.get("temporal_patch_size"),
@@ -96,12 +110,18 @@ def _image_settings(
     }
 
 
-def _sizes(plain: Any, image_size: Any) -> dict[str, Any]:
-    """Return the settings for pictures of a size; none where the processor chooses it itself."""
+def _sizes(plain: Any, image_size: Any) -> dict[str, Any] | None:
+    """Return the settings for pictures of a size; empty where the processor chooses it itself.
+
+    None for a size that is neither a number nor a height and a width.
+    """
     size = getattr(plain, "size", None)
     if image_size is None or size is None or hasattr(plain, "merge_size"):
         return {}
-    height, width = image_size if isinstance(image_size, list | tuple) else (image_size,) * 2
+    pair = image_size if isinstance(image_size, list | tuple) else (image_size,) * 2
+    if len(pair) != 2 or not all(isinstance(side, int | float) for side in pair):
+        return None
+    height, width = pair
     box = {"height": height, "width": width}
     if _is_box(size):
         return {"size": box}

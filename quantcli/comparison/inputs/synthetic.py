@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from quantcli.comparison.inputs.processors import FAILURES, feature_extractor, image_processor, part
+from quantcli.comparison.inputs.processors import feature_extractor, image_processor, part, use
 from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS
 from quantcli.errors import ModelError
 
@@ -147,9 +147,8 @@ class Synthetic:
         noise = self._random(0, 256, (PICTURE[1], PICTURE[0], 3)).to(torch.uint8)
         if processor is None:
             return {}
-        try:
-            found = processor(images=Image.fromarray(noise.numpy()), return_tensors="pt")
-        except FAILURES:
+        found = use(processor, images=Image.fromarray(noise.numpy()), return_tensors="pt")
+        if found is None:
             return {}
         # the mask of the patches has the name of the tokens' mask: drop it if there are tokens
         return _named(dict(found), names - {"attention_mask"} if "input_ids" in names else names)
@@ -159,12 +158,9 @@ class Synthetic:
         extractor = feature_extractor(self._config)
         if extractor is None:
             return {}
-        try:
-            rate = getattr(extractor, "sampling_rate", WAVE)
-            wave = self._normal(rate).numpy()
-            return dict(extractor(wave, sampling_rate=rate, return_tensors="pt"))
-        except FAILURES:
-            return {}
+        rate = getattr(extractor, "sampling_rate", WAVE)
+        wave = self._normal(rate).numpy()
+        return dict(use(extractor, wave, sampling_rate=rate, return_tensors="pt") or {})
 
     def _random(self, low: int, high: int, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randint(low, high, shape, generator=self._generator)

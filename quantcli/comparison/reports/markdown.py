@@ -22,6 +22,7 @@ from quantcli.comparison.reports.rows import (
     side_rows,
     unreached_rows,
 )
+from quantcli.text import plural
 
 MAX_TEXTS = 20
 """Maximum number of generated texts, those that differ first: a step summary takes 1 MiB."""
@@ -74,7 +75,7 @@ def _verdict(judgement: Judgement) -> str:
 
 
 def _subject(comparison: Comparison) -> str:
-    samples = "1 sample" if comparison.samples == 1 else f"{comparison.samples} samples"
+    samples = plural(comparison.samples, "sample")
     synthetic = ", synthetic" if comparison.synthetic else ""
     lost = f"; {comparison.lost} of them gave NaN or infinite values" if comparison.lost else ""
     return f"Compared as {comparison.task} on {samples}{synthetic}{lost}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.comparison.samples.sample import SAMPLING_RATE
 from quantcli.errors import MachineError, UsageError
+from quantcli.files import read_error
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,9 +92,9 @@ def _check_file(path: str) -> None:
             raise UsageError(f"{path} is not a file")
         with Path(path).open("rb"):
             pass
-    except PermissionError as error:
-        raise MachineError(f"no permission to read {path}") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise read_error(error, path, UsageError) from error
+    except ValueError as error:  # a null character is in no file's name
         raise UsageError(f"no such file: {path}") from error
 
 

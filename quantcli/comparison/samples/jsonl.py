@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from quantcli.comparison.samples.given import GivenSample, is_unicode
-from quantcli.errors import MachineError, UsageError, did_you_mean
+from quantcli.errors import UsageError, did_you_mean
+from quantcli.files import read_error
 from quantcli.paths import expand
 
 KINDS = ("text", "image", "audio")
@@ -31,13 +32,10 @@ def read_data(path: str) -> list[GivenSample]:
 def _lines(path: str) -> list[bytes]:
     try:
         return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except PermissionError as error:
-        raise MachineError(f"no permission to read {path}") from error
-    except FileNotFoundError as error:
+    except OSError as error:
+        raise read_error(error, path, UsageError) from error
+    except ValueError as error:  # a null character is in no file's name
         raise UsageError(f"no such file: {path}") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {path}: {reason}") from error
 
 
 def _parse(line: bytes, where: str) -> dict[str, str]:
