@@ -5,17 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_TYPED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NameError,
-    SystemExit,
-    TypeError,
-)
-"""Errors whose words say too little without their type: "KeyError: 'size'"."""
-
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 """A step of a dotted name that is a number, such as that of a layer."""
 
@@ -46,14 +35,16 @@ def shorten(text: str, limit: int) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's words, or its type if it has none."""
+    """Return the first line of an error's message.
+
+    The error's type comes first if the message says too little: if there is none, or if it is only
+    a key (`KeyError`) or an exit code (`SystemExit`).
+    """
     lines = [line.strip() for line in str(error).strip().splitlines()]
-    if not lines:
-        return type(error).__name__
-    if lines[0].endswith(":"):
-        # huggingface_hub's validation names the field first, and then what is wrong with it
-        return " ".join(lines[:2])
-    return f"{type(error).__name__}: {lines[0]}" if isinstance(error, _TYPED) else lines[0]
+    if not lines or isinstance(error, KeyError | SystemExit):
+        return ": ".join([type(error).__name__, *lines[:1]])
+    # huggingface_hub's validation errors name the field first, and on the next line what is wrong
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def layer_pattern(name: str) -> str:
