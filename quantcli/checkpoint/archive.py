@@ -1,4 +1,4 @@
-"""The zip archive that `torch.save` writes: where each of its records lies in the file.
+"""The zip archive that `torch.save` writes: where each of its records is in the file.
 
 Only the directory at the end of the archive is read, and never a payload. Records are stored as
 they are, each starting at a multiple of 64 bytes: `getPadding` in torch's
@@ -40,13 +40,13 @@ class Record:
 def list_records(file: str, stream: IO[bytes], read_at: ReadAt) -> dict[str, Record]:
     """Return the records of the archive in `stream`, called `file` in errors.
 
-    Raises `ModelError` where it is not a sound archive, or not one that torch could map.
+    Raises `ModelError` if it is damaged, or if torch could not map it into memory.
     """
     try:
         with zipfile.ZipFile(stream) as archive:
             infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
             end = archive.start_dir
-    # OSError and the rest: a damaged directory leads zipfile to places that do not exist.
+    # A damaged directory makes zipfile seek to places that do not exist: OSError.
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
         raise damaged(file, error) from error
     _check_plain(file, infos, end)
@@ -77,19 +77,19 @@ def _check_plain(file: str, infos: Iterable[zipfile.ZipInfo], end: int) -> None:
 
 
 def _data_offset(info: zipfile.ZipInfo, limit: int, read_at: ReadAt) -> int:
-    """Return where a record's bytes begin; `limit` is where the next record's header does."""
+    """Return the offset of a record's bytes; `limit` is that of the next record's header."""
     expected = _aligned_offset(info)
     # Bytes after the payload: a data descriptor, of 32 or of 64 bits; none for an empty record.
     if limit - expected - info.file_size in (0, 16, 24):
         return expected
-    # Not as torch writes it. The extra field of the header itself says it, at the price of a read.
+    # Not as torch writes it. The header itself says it, which needs one more read.
     lengths = read_at(info.header_offset + 26, 4)
     name, extra = struct.unpack("<HH", lengths)
     return info.header_offset + _LOCAL_HEADER + int(name) + int(extra)
 
 
 def _aligned_offset(info: zipfile.ZipInfo) -> int:
-    """Return where torch puts the bytes of a record, as its `getPadding` does."""
+    """Return the offset at which torch writes the bytes of a record: its `getPadding`."""
     start = info.header_offset + _LOCAL_HEADER + len(info.orig_filename.encode()) + 4
     if info.file_size >= _ZIP64 or info.header_offset >= _ZIP64:
         start += 4

@@ -1,4 +1,4 @@
-"""What is given in the place of a transformers model: named for what it is, with the way out."""
+"""Errors for what is not a transformers model: they say what it is, and what to give instead."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def not_a_model(files: ModelFiles) -> ModelError:
 
 
 def not_a_folder(path: Path) -> ModelError:
-    """Return the error for a file that is given in the place of a model's folder."""
+    """Return the error for a file that is given instead of a model's folder."""
     folder = path.parent
     if path.suffix.lower() == ".gguf":
         return _gguf_error(str(path), str(folder), path.name)
@@ -67,13 +67,13 @@ def not_a_folder(path: Path) -> ModelError:
 
 
 def no_such_folder(path: str) -> ModelError:
-    """Return the error for a path where there is nothing."""
+    """Return the error for a path that does not exist."""
     near = nearest_folder(path)
     return ModelError(f"no such folder: {path}", hint=f"did you mean {near}?" if near else WRITTEN)
 
 
 def nearest_folder(path: str) -> str | None:
-    """Return the folder beside `path` whose name is most like it, None if none is."""
+    """Return the folder beside `path` with the most similar name, or None."""
     try:
         names = [entry.name for entry in Path(path).parent.iterdir() if entry.is_dir()]
     except (OSError, ValueError):
@@ -142,7 +142,7 @@ def _gguf(files: ModelFiles) -> ModelError | None:
 def _gguf_error(given: str, model: str, file: str) -> ModelError:
     return ModelError(
         f"{given} is a GGUF model",
-        # transformers 5 refuses to save it while it counts as quantized
+        # transformers 5 does not save a model that it takes for quantized
         hint="give the original model; or convert it with transformers: "
         f"model = AutoModelForCausalLM.from_pretrained('{model}', gguf_file='{file}'); "
         "del model.hf_quantizer, model.config.quantization_config; "
@@ -195,7 +195,7 @@ def _parent(files: ModelFiles) -> ModelError | None:
 
 
 def _give_one(files: ModelFiles, folders: list[str]) -> str:
-    """Return the hint that names the models in subfolders."""
+    """Return a hint with the models in subfolders."""
     if not folders:
         return "give one of its models"
     root = files.model.rstrip("/")
@@ -223,4 +223,4 @@ _KINDS: tuple[Callable[[ModelFiles], ModelError | None], ...] = (
     _framework,
     _tokenizer,
 )
-"""What else a folder may be. The first that fits is named."""
+"""What else a folder may be. The first that matches gives the error."""

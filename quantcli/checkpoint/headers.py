@@ -1,4 +1,4 @@
-"""Headers of safetensors files: checked before they are believed.
+"""Headers of safetensors files, read and checked.
 
 Format: 8 bytes with the length of the header (little-endian), the header as a JSON object of
 `name: {"dtype", "shape", "data_offsets": [begin, end]}` with offsets relative to the end of the
@@ -22,7 +22,7 @@ MAX_HEADER = 100_000_000
 """Bytes: the limit of the safetensors library itself."""
 
 GUESS = 128 * 1024
-"""Bytes to read at first, in the hope that they hold the whole header."""
+"""Bytes to read first: most headers are smaller."""
 
 ReadRange = Callable[[str, int, int], bytes]
 """Reads (file, start, nbytes)."""
@@ -105,7 +105,7 @@ def _naturals(value: Any) -> bool:
 
 
 def _check_extents(file: str, records: list[TensorRecord], *, begin: int, end: int) -> None:
-    """Refuse tensors that overlap, leave a gap, or do not end where the file ends."""
+    """Raise `ModelError` if tensors overlap, leave a gap, or do not end where the file ends."""
     at = begin
     for record in sorted(records, key=lambda record: (record.offset, record.nbytes)):
         if record.offset < at:

@@ -1,4 +1,4 @@
-"""JSON that comes from a model: parsed with its file's name in every error."""
+"""JSON of a model, parsed with the name of its file in every error."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from quantcli.errors import ModelError
 def parse_object(text: bytes, *, where: str, unique_keys: bool = False) -> dict[str, Any]:
     """Return the JSON object in `text`; `where` names it in errors.
 
-    Raises `ModelError` where it is not UTF-8, not JSON or not an object; with `unique_keys`,
-    also where a key occurs twice in one object.
+    Raises `ModelError` if it is not UTF-8, not JSON or not an object; with `unique_keys`, also if a
+    key occurs twice in one object.
     """
     hook = _refuse_duplicates if unique_keys else None
     try:
@@ -32,10 +32,7 @@ def parse_object(text: bytes, *, where: str, unique_keys: bool = False) -> dict[
 
 
 def check_writable(value: Any, *, where: str, levels: int = 100) -> None:
-    r"""Refuse what can be read but not written again: "\ud800", or hundreds of nested lists.
-
-    Raises `ModelError`.
-    """
+    r"""Raise `ModelError` for what can be read but not written: "\ud800", deeply nested lists."""
     if levels == 0:
         raise ModelError(f"{where} is nested too deeply to be read")
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):

@@ -1,4 +1,4 @@
-"""Whole tensors, through the libraries that made the files and never through code in them."""
+"""Whole tensors, read by the libraries that wrote the files, without running code in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Payload:
         self._loaded: tuple[Path, dict[str, torch.Tensor]] | None = None
 
     def read(self, path: Path, record: TensorRecord) -> torch.Tensor:
-        """Return the tensor of `record` from the file at `path`, mapped where that is possible."""
+        """Return the tensor of `record` from the file at `path`, mapped into memory if possible."""
         if self._format == "safetensors":
             return _read_safetensors(path, record.name)
         return self._load(path, record.file)[record.name]
@@ -30,8 +30,8 @@ class Payload:
         from quantcli.checkpoint import torchfile
 
         with self._lock:
-            # The last file is kept: its tensors are asked for one after the other, and a file in
-            # the old format has to be read whole each time.
+            # The last file is kept: its tensors are read one after the other, and a file in the
+            # old format has to be read whole each time.
             if self._loaded is None or self._loaded[0] != path:
                 self._loaded = (path, torchfile.load(path, file))
             return self._loaded[1]

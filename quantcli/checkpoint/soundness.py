@@ -1,4 +1,4 @@
-"""The ways in which a weights file is not what it should be, in words."""
+"""Errors for damaged weights files."""
 
 from __future__ import annotations
 
