@@ -136,7 +136,7 @@ def _gguf(files: ModelFiles) -> ModelError | None:
 def _gguf_error(given: str, model: str, file: str) -> ModelError:
     return ModelError(
         f"{given} is a GGUF model",
-        # transformers 5 refuses to save it while it counts as quantized
+        # transformers 5 does not save a model that it takes for quantized
         hint="give the original model; or convert it with transformers: "
         f"model = AutoModelForCausalLM.from_pretrained('{model}', gguf_file='{file}'); "
         "del model.hf_quantizer, model.config.quantization_config; "

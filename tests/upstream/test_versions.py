@@ -67,6 +67,7 @@ WARNING = "warning: transformers 5.99.0 is not a version that quantcli is tested
 
 @pytest.fixture
 def newer(monkeypatch):
+    monkeypatch.setattr(versions, "version_warnings", version_warnings)
     monkeypatch.setattr(
         versions,
         "installed",
