@@ -158,8 +158,7 @@ def test_commands_print_what_is_shown(page, tmp_path):
     with serve(tmp_path) as hub:
         reader = Reader(tmp_path, hub)
         assert replayed(text, reader) == text, UPDATE
-        for block in code_blocks(text, "python"):
-            reader.python(block)
+        reader.python("\n".join(code_blocks(text, "python")))
 
 
 def test_anchors_and_links():

@@ -49,9 +49,22 @@ class Reader:
             "LC_ALL": "C.UTF-8",
         }
 
-    def run(self, *words: str) -> str:
-        """Return what a command prints on both streams; its exit code may be any."""
-        done = subprocess.run(
+    def python(self, code: str) -> None:
+        """Run a script of Python. Raises `AssertionError`, with what it printed, if it fails."""
+        done = self._run("python", "-c", code)
+        assert done.returncode == 0, done.stdout
+
+    def replay(self, block: str) -> str:
+        """Run the commands of a block; return it with what they print now."""
+        shown = []
+        for command in _COMMAND.findall(block):
+            printed = _PROGRESS.sub("", self._run("bash", "-c", command).stdout)
+            shown.append(f"$ {command}\n{printed.rstrip()}".rstrip() + "\n")
+        return "".join(shown)
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command, with both streams in one; its exit code may be any."""
+        return subprocess.run(
             words,
             cwd=self.folder,
             env=self._environment,
@@ -61,21 +74,6 @@ class Reader:
             check=False,
             timeout=600,
         )
-        return done.stdout
-
-    def python(self, code: str) -> None:
-        """Run a block of Python. Raises `AssertionError`, with what it printed, where it fails."""
-        marker = "it ran to the end"
-        printed = self.run("python", "-c", f"{code}\nprint({marker!r})")
-        assert printed.rstrip().endswith(marker), printed
-
-    def replay(self, block: str) -> str:
-        """Run the commands of a block; return it with what they print now."""
-        shown = []
-        for command in _COMMAND.findall(block):
-            printed = _PROGRESS.sub("", self.run("bash", "-c", command))
-            shown.append(f"$ {command}\n{printed.rstrip()}".rstrip() + "\n")
-        return "".join(shown)
 
 
 def replayed(text: str, reader: Reader) -> str:
