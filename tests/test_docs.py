@@ -6,6 +6,7 @@ Run as a script with --update, it writes the generated sections and the output o
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from pages.command_help import COMMANDS, options
 from pages.generated import SECTIONS, generated, rewritten
-from pages.markdown import PAGES, README, ROOT, anchors, code_blocks, links, prose, read
+from pages.markdown import PAGES, README, ROOT, anchors, code_blocks, links, prose, read, tables
 from pages.recipe_keys import OWN_WORDS, TABLES
 from pages.transcripts import Reader, replayed, serve
 
@@ -128,6 +129,19 @@ def test_every_room_is_described():
     described = {name for row in rows for name in re.findall(r"`([\w/.]+)`", row)}
     assert rooms() <= described
     assert described - rooms() <= COMING
+
+
+def test_every_key_of_a_frozen_directory_is_described(tiny_model, freeze):
+    folder = freeze(tiny_model("llama-untied"), "int8")
+    manifest = json.loads((folder / "quantcli.json").read_text())
+    section = json.loads((folder / "config.json").read_text())["quantization_config"]
+    text = prose("docs/frozen-format.md")
+    assert not [key for key in {*manifest, *section} if f"`{key}`" not in text]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_rows_of_a_table_are_as_long_as_its_header(page):
+    assert all(len(set(rows)) == 1 for rows in tables(read(page)))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ _GENERATED = re.compile(r"<!-- ([\w ]+) -->\n.*?<!-- /\1 -->", re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_CELL_END = re.compile(r"(?<!\\)\|")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -33,6 +35,19 @@ def prose(page: str | None = None) -> str:
 
 def code_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def table(*rows: Sequence[str]) -> str:
+    """Return a table between empty lines; the first row is its header."""
+    header, *cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines = [header, ["---"] * len(header), *cells]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def tables(text: str) -> list[list[int]]:
+    """Return, for each table, how many cells each row has."""
+    found = re.findall(r"(?:^\|.*\|$\n)+", _FENCED.sub("", text), re.MULTILINE)
+    return [[len(_CELL_END.findall(row)) - 1 for row in lines.splitlines()] for lines in found]
 
 
 def anchors(text: str) -> set[str]:

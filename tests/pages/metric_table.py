@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from pages.markdown import table
 from quantcli.comparison.metrics import TASKS, family, metrics_of
 
 
 def metrics() -> str:
-    header = ("metric", "what it is", "unit", "better")
-    lines = [header, ["---"] * len(header)]
-    lines += [
+    rows = [
         (f"`{name}`", metric.what, metric.unit, metric.better.replace("neither", ""))
         for name, metric in _catalogue().items()
     ]
-    return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
+    return table(("metric", "what it is", "unit", "better"), *rows)
 
 
 def _catalogue():

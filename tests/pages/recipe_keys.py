@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from pages.command_help import COMMANDS
-from pages.markdown import ROOT
+from pages.markdown import ROOT, table
 from quantcli.recipe import Compare, Gates, Recipe, Rule
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ _TYPES = {
 """A type in JSON Schema -> what a recipe holds there."""
 
 
-def key_table(table: str) -> str:
-    model = TABLES[table]
+def key_table(name: str) -> str:
+    model = TABLES[name]
     properties = model.model_json_schema()["properties"]
     rows = [
         (
@@ -52,13 +52,11 @@ def key_table(table: str) -> str:
             _type(properties[key]),
             _default(field),
             _option(key) and f"`{_option(key)}`",
-            _meaning(table, key),
+            _meaning(name, key),
         )
         for key, field in model.model_fields.items()
     ]
-    header = ("key", "type", "default", "option", "what it does")
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
+    return table(("key", "type", "default", "option", "what it does"), *rows)
 
 
 def template() -> str:
@@ -97,10 +95,10 @@ def _meaning(table: str, key: str) -> str:
     if f"{table}.{key}" in OWN_WORDS:
         return OWN_WORDS[f"{table}.{key}"]
     text = re.sub(r"\s*\[default: [^\]]*\]", "", _parameter(key).help)
-    return text.replace("; repeatable.", ".").replace("|", r"\|")
+    return text.replace("; repeatable.", ".")
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
-    **{f"keys of {table}": partial(key_table, table) for table in TABLES},
+    **{f"keys of {name}": partial(key_table, name) for name in TABLES},
     "template": template,
 }
