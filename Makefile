@@ -7,7 +7,7 @@ CASES ?= 3000
 SEED ?= 0
 SUITE ?= models
 
-.PHONY: demo test lint fuzz bench reproduce clean
+.PHONY: demo test lint docs fuzz bench reproduce clean
 
 demo: $(READY)  ## quantize a real model and show that it is still the same
 	@$(BIN)/python tests/demo.py
@@ -20,10 +20,13 @@ lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+docs: $(READY)  ## write the generated sections of the README and docs/
+	@$(BIN)/python tests/test_docs.py --update
+
 fuzz: $(READY)  ## damaged models, thousands of them: a success or an error of our own
 	@$(BIN)/python tests/fuzz/run.py --cases $(CASES) --seed $(SEED) --suite $(SUITE)
 
-bench: $(READY)  ## the README's table, measured here
+bench: $(READY)  ## the table in docs/benchmarks.md, measured here
 	@$(BIN)/python tests/bench.py
 
 reproduce: $(READY)  ## the published experiments, where the Hub can be reached

@@ -60,7 +60,7 @@ def arguments() -> argparse.Namespace:
         metavar="DIR",
         help="where models are built, once, and outputs are written; default: %(default)s",
     )
-    parser.add_argument("--markdown", action="store_true", help="print the table of the README")
+    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.add_argument(
         "--tiny", action="store_true", help="take toy models: shows that it runs, and no more"
     )
