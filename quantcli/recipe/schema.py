@@ -47,7 +47,7 @@ class Rule(Table):
     group_size: GroupSize | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _has_effect(self) -> Self:
         if self.weights is None and self.group_size is None:
             raise refusal("has no effect", "give it weights, group_size or both")
         return self
