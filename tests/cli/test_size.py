@@ -14,7 +14,7 @@ import quantcli
 from quantcli.cli import main
 from quantcli.execute.shard import layout
 from quantcli.formats import WEIGHTS
-from quantcli.planning import Stored
+from quantcli.kinds.layout import Stored
 
 KINDS = [
     "bit",
