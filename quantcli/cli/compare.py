@@ -97,12 +97,11 @@ def compare(
 def _request(given: Mapping[str, Any]) -> CompareRequest:
     """Return the request for the options, by parameter name. Raises `UsageError`."""
     from quantcli import api
-    from quantcli.recipe import Compare
-    from quantcli.recipe.tables import GateOptions
+    from quantcli.recipe.tables import CompareOptions, GateOptions
 
     # a flag that was not given must not override the recipe
     options = {key: None if value is False else value for key, value in given.items()}
-    samples = {key: options[key] for key in Compare.model_fields if key in options}
+    samples = {key: options[key] for key in CompareOptions.model_fields if key in options}
     gates = {key: options[key] for key in GateOptions.model_fields}
     if given["no_generate"]:
         samples["generate"] = False
@@ -110,7 +109,7 @@ def _request(given: Mapping[str, Any]) -> CompareRequest:
         given["original"],
         given["quantized"],
         recipe=given["recipe"],
-        samples=Compare.check(samples, origin=None),
+        samples=CompareOptions.check(samples, origin=None),
         gates=GateOptions.check(gates, origin=None),
         device=given["device"],
         revision=given["revision"],

@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    StrictInt,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -79,6 +80,12 @@ class Compare(Table):
         none: dict[str, Any] = {"text": (), "image": (), "audio": (), "data": None}
         given = {key: value for key, value in other.given.items() if value or key not in none}
         return self.model_copy(update=(given if given.keys().isdisjoint(none) else none | given))
+
+
+class CompareOptions(Compare):
+    """The same keys as options of the command line, where a seed has no maximum."""
+
+    seed: StrictInt | None = None
 
 
 def _as_text(value: Any) -> Any:

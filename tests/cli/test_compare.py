@@ -19,8 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from quantcli.cli import app
 from quantcli.comparison.reports import FORMATS
-from quantcli.recipe import Compare
-from quantcli.recipe.tables import GateOptions
+from quantcli.recipe.tables import CompareOptions, GateOptions
 
 CONTRACT = {"original", "quantized", "task", "samples", "metrics", "gates", "passed"}
 GATE = {"metric", "limit", "value", "passed"}
@@ -163,6 +162,10 @@ def test_no_sample_is_continued_without_generate(compare, gpt):
     assert "continued" not in ran.err
 
 
+def test_a_seed_has_no_maximum(compare, pair):
+    assert compare(*pair, "--seed", 2**32, "--json").json()["seed"] == 2**32
+
+
 def test_swapped_models_are_refused(compare, pair):
     original, frozen = pair
     ran = compare(frozen, original)
@@ -282,7 +285,7 @@ def test_every_key_and_every_format_is_an_option():
         parameter.name for parameter in typer.main.get_command(app).commands["compare"].params
     }
     assert options >= {*FORMATS, *GateOptions.model_fields}
-    assert {*Compare.model_fields} - options == {"generate"}  # it is --no-generate
+    assert {*CompareOptions.model_fields} - options == {"generate"}  # it is --no-generate
 
 
 @pytest.mark.parametrize("gates", [[], NEVER], ids=["passed", "failed"])

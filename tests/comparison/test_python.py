@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import quantcli
 from quantcli.comparison.gates import save_baseline
 from quantcli.comparison.reports import to_json
 from quantcli.recipe import Recipe
-from quantcli.recipe.tables import Compare
+from quantcli.recipe.tables import Compare, GateOptions
 
 FEW = {"samples": 3, "max_tokens": 4}
 
@@ -132,3 +133,13 @@ def test_paths_may_be_path_objects():
         "data": "a.jsonl",
         "image": ("b.png", "c.png"),
     }
+
+
+def test_file_names_may_hold_any_bytes():
+    name = os.fsdecode(b"\xff.png")
+    assert Compare.check({"image": [name]}, origin="samples").image == (name,)
+
+
+def test_an_invalid_option_is_called_by_its_name():
+    with pytest.raises(quantcli.UsageError, match=r"^--max-regression: invalid tolerance: x$"):
+        GateOptions.check({"max_regression": ["kl_mean=1%", "x"]}, origin=None)
