@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +25,19 @@ QTYPES = {
 
 
 def load_original(folder: Path, dtype: str | torch.dtype = "auto") -> PreTrainedModel:
-    """Load a checkpoint as its own class, by default in its own dtype."""
+    """Load a checkpoint as its own class, by default in its own dtype. The model is the caller's.
+
+    The last ones are kept in memory, where to copy them is faster than to load them again.
+    """
+    written = tuple(path.stat().st_mtime_ns for path in sorted(folder.iterdir()))
+    return copy.deepcopy(_load(folder, dtype, written))
+
+
+@functools.lru_cache(maxsize=6)
+def _load(folder: Path, dtype: str | torch.dtype, written: tuple[int, ...]) -> PreTrainedModel:
     import transformers
 
+    del written  # what is loaded is as old as this says
     config = json.loads((folder / "config.json").read_text())
     kind = getattr(transformers, config["architectures"][0])
     return kind.from_pretrained(folder, dtype=dtype)

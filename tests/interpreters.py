@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
 TORCH = """
 import jinja2, scipy.optimize, torch
@@ -29,6 +28,9 @@ import optimum.quanto, transformers
 transformers.AutoModel, transformers.BertModel
 """
 """What models are loaded with."""
+
+QUANTCLI = "from quantcli.cli import main; raise SystemExit(main())"
+"""The command line; its words are the arguments."""
 
 SERVER = """
 import json, os, sys, traceback
@@ -65,19 +67,29 @@ os._exit(code)  # taking down what a fork has never used would copy all of it fi
 """Forks for every line of standard input; the fork becomes what the line asks for."""
 
 
-@dataclass(frozen=True, slots=True)
 class Child:
-    """A process that runs."""
+    """A process that runs. `pid` is to send signals to."""
 
-    pid: int
-    server: IO[str]
-    folder: Path
+    def __init__(self, server: subprocess.Popen[str], folder: Path) -> None:
+        self._answers = server.stdout
+        self._folder = folder
+        self._done: subprocess.CompletedProcess[str] | None = None
+        self.pid = int(self._answers.readline())
 
     def wait(self) -> subprocess.CompletedProcess[str]:
-        """Wait until the process has ended."""
-        code = int(self.server.readline())
-        out, err = ((self.folder / name).read_text() for name in ("stdout", "stderr"))
-        return subprocess.CompletedProcess([], code, out, err)
+        """Wait until the process has ended; what it wrote to a stream of its own is with it."""
+        if self._done is None:
+            code = int(self._answers.readline())
+            found = [self._folder / name for name in ("stdout", "stderr")]
+            out, err = (path.read_text() if path.exists() else "" for path in found)
+            self._done = subprocess.CompletedProcess([], code, out, err)
+        return self._done
+
+    def kill(self) -> None:
+        """End the process, and wait until it has."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
 
 
 class Interpreter:
@@ -97,34 +109,42 @@ class Interpreter:
         self,
         code: str,
         *arguments: object,
-        folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        **streams: str,
     ) -> Iterator[Child]:
-        """Start a process in a folder, by default the current one; it must be waited for."""
-        with TemporaryDirectory() as written:
+        """Start a process in the current folder; leaving the block kills it.
+
+        `stdin`, `stdout` and `stderr` are paths, of a terminal for example; the default of the
+        last two is what `Child.wait` returns.
+        """
+        with TemporaryDirectory() as folder:
+            kept = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
+            given = dict(os.environ if environment is None else environment)
             job = {
                 "code": code,
                 "arguments": [*map(str, arguments)],
-                "folder": str(folder or Path.cwd()),
-                "environment": dict(self._environment if environment is None else environment),
-                "streams": [os.devnull, f"{written}/stdout", f"{written}/stderr"],
+                "folder": str(Path.cwd()),
+                "environment": given | self._environment,
+                "streams": [*({"stdin": os.devnull} | kept | streams).values()],
             }
-            assert self._server.stdin is not None
-            assert self._server.stdout is not None
             print(json.dumps(job), file=self._server.stdin, flush=True)
-            yield Child(int(self._server.stdout.readline()), self._server.stdout, Path(written))
+            child = Child(self._server, Path(folder))
+            try:
+                yield child
+            finally:
+                child.kill()
 
 
 @contextmanager
-def start(
-    imports: str = TORCH, *, flags: tuple[str, ...] = (), **environment: str
-) -> Iterator[Interpreter]:
-    """Run the imports in a new process with flags of Python, and start others from there."""
-    given = os.environ | environment
-    command = [sys.executable, *flags, "-c", SERVER, imports]
+def start(imports: str = TORCH, **environment: str) -> Iterator[Interpreter]:
+    """Run imports in a new process with variables of its own, and start others from there."""
+    command = [sys.executable, "-c", SERVER, imports]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=given
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
     ) as server:
-        yield Interpreter(server, given)
-        assert server.stdin is not None
+        yield Interpreter(server, environment)
         server.stdin.close()

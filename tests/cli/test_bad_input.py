@@ -12,11 +12,15 @@ import sys
 import pytest
 import torch
 from hub import Hub
+from interpreters import QUANTCLI
+from messages import assert_says
 from safetensors.torch import load_file, save_file
 
 from quantcli.cli import main
 from quantcli.execute import run as run_module
 from quantcli.frozen import write
+
+CAPTURED = {"capture_output": True, "text": True, "check": False}
 
 
 @pytest.fixture
@@ -241,33 +245,34 @@ def test_a_frozen_directory_is_not_predicted_as_something_else(bert, capsys):
     assert capsys.readouterr().err == "warning: out is already quantized: no prediction for int4\n"
 
 
-def process(*arguments, **environment):
-    command = [sys.executable, "-m", "quantcli", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-
-
 @pytest.mark.usefixtures("bert")
 def test_as_a_process():
-    found = process("quantize", "nowhere/at-all")
+    command = [sys.executable, "-m", "quantcli"]
+    found = subprocess.run([*command, "quantize", "nowhere/at-all"], **CAPTURED)
+    error, hint = found.stderr.splitlines()
     assert (found.returncode, found.stdout) == (3, "")
-    assert found.stderr.splitlines()[0].startswith("error: offline, ")
-    assert len(found.stderr.splitlines()) == 2
-    found = process("size", "./nope", QUANTCLI_DEBUG="1")
+    assert_says(error, "error: offline", "nowhere/at-all")
+    assert_says(hint, "hint:", "HF_HUB_OFFLINE")
+    environment = os.environ | {"QUANTCLI_DEBUG": "1"}
+    found = subprocess.run([*command, "size", "./nope"], **CAPTURED, env=environment)
     assert "Traceback" in found.stderr
 
 
-def test_by_name_as_a_process(bert, tmp_path_factory):
+def test_by_name_as_a_process(python, bert, tmp_path_factory):
+    """huggingface_hub reads its variables as it is imported."""
     with Hub(tmp_path_factory.mktemp("hub")) as hub:
+
+        def quantize(*words, offline=False):
+            return python.run(QUANTCLI, "quantize", *words, environment=hub.env(offline=offline))
+
         hub.add_repo("org/gated", bert, gated=True)
-        found = process("quantize", "org/gated", "-q", **hub.env())
+        found = quantize("org/gated", "-q")
         assert (found.returncode, found.stdout) == (3, "")
-        assert "gated" in found.stderr
+        assert_says(found.stderr, "org/gated", "gated")
         hub.add_repo("org/bert", bert)
-        assert process("quantize", "org/bert", "-q", **hub.env()).stdout == "bert-int8\n"
+        assert quantize("org/bert", "-q").stdout == "bert-int8\n"
         hub.forget()
-        found = process("quantize", "org/bert", "-o", "again", "-q", **hub.env(offline=True))
+        found = quantize("org/bert", "-o", "again", "-q", offline=True)
         assert (found.returncode, found.stdout, hub.requests) == (0, "again\n", [])
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from interpreters import QUANTCLI
 
 from quantcli.cli import main
 from quantcli.execute import run
@@ -285,29 +286,24 @@ def test_help_and_version(capsys):
     assert capsys.readouterr().out.startswith("quantcli ")
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "quantcli", *arguments]
-
-
-def test_a_bar_on_a_terminal(bert):
+@pytest.mark.usefixtures("bert")
+def test_a_bar_on_a_terminal(transformers_python, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
     reader, writer = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm"}
-    process = subprocess.Popen(
-        command("quantize", bert), stdout=subprocess.PIPE, stderr=writer, env=environment
-    )
-    out, _ = process.communicate(timeout=120)
+    done = transformers_python.run(QUANTCLI, "quantize", "bert", stderr=os.ttyname(writer))
     os.close(writer)
     seen = os.read(reader, 65536).decode()
     os.close(reader)
-    assert process.returncode == 0
+    assert done.returncode == 0, seen
     assert "quantizing" in seen
     assert "\x1b[" in seen  # it moves the cursor: it is a bar
-    assert b"\x1b[" not in out
+    assert "\x1b[" not in done.stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_interrupted_while_torch_is_imported(bert, tmp_path):
-    process = subprocess.Popen(command("quantize", bert), stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "quantcli", "quantize", bert]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     maps = Path(f"/proc/{process.pid}/maps")
     while "libtorch" not in maps.read_text():
         assert process.poll() is None

@@ -28,7 +28,7 @@ def output(python):
     """Run code in a process of its own, where a warning is an error; return what it prints."""
 
     def run(code):
-        done = python.run(code)
+        done = python.run(f"import warnings; warnings.simplefilter('error'); {code}")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
