@@ -40,6 +40,12 @@ def refuses(
     assert_says(raised.value.hint, hint)
 
 
+def told(err: str, kind: str) -> list[str]:
+    """Return what follows `kind:` in the lines of a standard error."""
+    lines = err.splitlines()
+    return [line.removeprefix(f"{kind}: ") for line in lines if line.startswith(f"{kind}: ")]
+
+
 def says(message: str | None, fact: str) -> bool:
     """Return whether a message holds a fact as a whole."""
     before = r"(?<![\w-])(?<!\w\.)" if re.match(r"[\w-]", fact) else ""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from interpreters import QUANTCLI
+from messages import assert_says
 
 from quantcli.cli import main
 
@@ -44,8 +45,8 @@ def test_output_that_is_full(monkeypatch, capsys, arguments):
     with FULL.open("w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(arguments) == 4
-    error = capsys.readouterr().err
-    assert error == "error: cannot write to standard output: No space left on device\n"
+    (error,) = capsys.readouterr().err.splitlines()
+    assert_says(error, "error:", "standard output", "No space left on device")
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
@@ -149,7 +150,8 @@ def test_a_message_on_80_columns_breaks_at_spaces(on_a_terminal):
     lines = on_a_terminal("quantize", name, "-w", "int8")
     assert max(map(len, lines)) <= 80
     text = " ".join(line.strip() for line in lines)
-    assert f"error: offline, and {name} is not fully cached" in text
+    assert text.startswith("error: ")
+    assert_says(text, name, "offline")
     assert lines[1].startswith("  ")
 
 
@@ -160,16 +162,14 @@ def test_only_a_terminal_wraps_messages(monkeypatch, capsys, stream):
     assert main(["size", "bert", "-w", "a-dtype-with-a-name-that-is-much-too-long-for-a-line"]) == 2
     lines = capsys.readouterr().err.splitlines()
     if stream == "a pipe":
-        assert len(lines) == 2
+        assert [line.split(": ")[0] for line in lines] == ["error", "hint"]
         return
-    assert lines[:2] == [
-        "error: unknown weight dtype:",
-        "  a-dtype-with-a-name-that-is-much-too-long-for-a-line",
-    ]
-    assert lines[2:] == [
-        "hint: one of: int8, int4, int2, float8,",
-        "  float8_e5m2, float16, bfloat16",
-    ]
+    kinds = [line.split(": ")[0] for line in lines if not line.startswith("  ")]
+    assert kinds == ["error", "hint"]
+    assert "  a-dtype-with-a-name-that-is-much-too-long-for-a-line" in lines
+    assert all(len(line) <= 40 or len(line.split()) == 1 for line in lines)
+    words = [word.strip(",:") for line in lines for word in line.split()]
+    assert words[-7:] == ["int8", "int4", "int2", "float8", "float8_e5m2", "float16", "bfloat16"]
 
 
 def test_a_reader_that_leaves_early():
