@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import freezing
+import interpreters
 import pytest
 import tiny
+from interpreters import Interpreter
 
 import quantcli
 from quantcli.upstream import versions
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ENVIRONMENT = {
     "COLUMNS": "100",
@@ -87,22 +94,73 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     return make
 
 
-Freeze = Callable[[Path, str], Path]
+class Freeze(Protocol):
+    """Freezes a checkpoint in a weight dtype, once a session. It is shared: do not write to it."""
+
+    def __call__(self, folder: Path, weights: str, **options: Any) -> Path: ...
 
 
 @pytest.fixture(scope="session")
 def freeze(tmp_path_factory: pytest.TempPathFactory) -> Freeze:
-    """Freeze a checkpoint in a weight dtype; the same one twice is made once. Shared as well."""
-    made: dict[tuple[Path, str], Path] = {}
+    made: dict[tuple[object, ...], Path] = {}
 
-    def make(folder: Path, weights: str) -> Path:
-        if (folder, weights) not in made:
-            output = tmp_path_factory.mktemp("frozen") / f"{folder.name}-{weights}"
-            quantcli.quantize(folder, weights=weights, output=output, allow_unquantized=True)
-            made[folder, weights] = output
-        return made[folder, weights]
+    def make(folder: Path, weights: str, **options: Any) -> Path:
+        key = (folder, weights, *sorted(options.items()))
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("frozen") / f"{folder.name}-{weights}"
+            quantcli.quantize(
+                folder, weights=weights, output=made[key], allow_unquantized=True, **options
+            )
+        return made[key]
 
     return make
+
+
+class Frozen(Protocol):
+    """Freezes a tiny model, once a session: what `quantcli.quantize` writes."""
+
+    def __call__(self, kind: str, weights: str, dtype: str = "float32", **options: Any) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def frozen(tiny_model: TinyModel, freeze: Freeze) -> Frozen:
+    def make(kind: str, weights: str, dtype: str = "float32", **options: Any) -> Path:
+        return freeze(tiny_model(kind, dtype), weights, **options)
+
+    return make
+
+
+class InMemory(Protocol):
+    """Freezes a tiny model in memory, as plain Quanto does, once a session: do not change it."""
+
+    def __call__(self, kind: str, weights: str, dtype: str = "float32") -> PreTrainedModel: ...
+
+
+@pytest.fixture(scope="session")
+def in_memory(tiny_model: TinyModel) -> InMemory:
+    @functools.cache
+    def made(kind: str, weights: str, dtype: str) -> PreTrainedModel:
+        return freezing.freeze_plainly(freezing.load_original(tiny_model(kind, dtype)), weights)
+
+    def make(kind: str, weights: str, dtype: str = "float32") -> PreTrainedModel:
+        return made(kind, weights, dtype)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def python() -> Iterator[Interpreter]:
+    """Start processes that have imported torch, and have not heard of quantcli."""
+    with interpreters.start(TORCH_DEVICE_BACKEND_AUTOLOAD="0") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def transformers_python() -> Iterator[Interpreter]:
+    """Start processes that have imported transformers too, and have not heard of quantcli."""
+    imports = interpreters.TRANSFORMERS
+    with interpreters.start(imports, TORCH_DEVICE_BACKEND_AUTOLOAD="0") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,43 @@
-"""Frozen directories made by plain Quanto, in memory, to load without quantcli's own writer."""
+"""Quanto in memory: models that plain Quanto quantizes and freezes, and what models compute."""
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
-import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     import torch
     from transformers import PreTrainedModel
 
+QTYPES = {
+    "int8": "qint8",
+    "int4": "qint4",
+    "int2": "qint2",
+    "float8": "qfloat8_e4m3fn",
+    "float8_e5m2": "qfloat8_e5m2",
+}
+"""Weight dtype -> Quanto's name of it."""
+
 
 def load_original(folder: Path, dtype: str | torch.dtype = "auto") -> PreTrainedModel:
-    """Load a checkpoint as its own class, by default in its own dtype."""
+    """Load a checkpoint as its own class, by default in its own dtype. The model is the caller's.
+
+    The last ones are kept in memory, where to copy them is faster than to load them again.
+    """
+    written = tuple(path.stat().st_mtime_ns for path in sorted(folder.iterdir()))
+    return copy.deepcopy(_load(folder, dtype, written))
+
+
+@functools.lru_cache(maxsize=6)
+def _load(folder: Path, dtype: str | torch.dtype, written: tuple[int, ...]) -> PreTrainedModel:
     import transformers
 
+    del written  # what is loaded is as old as this says
     config = json.loads((folder / "config.json").read_text())
     kind = getattr(transformers, config["architectures"][0])
     return kind.from_pretrained(folder, dtype=dtype)
@@ -31,21 +51,37 @@ def freeze_plainly(
     Tied weights and subclasses of Linear and Conv2d are left alone. `group_size` replaces Quanto's
     own choice where it divides a row.
     """
-    from optimum.quanto import freeze, qtypes, quantize
+    from optimum.quanto import qtypes, quantize
 
-    from quantcli.formats import format_named
     from quantcli.kinds.unpack import use_torch_unpack
 
     use_torch_unpack()
     tied = {name.rpartition(".")[0] for name in model.all_tied_weights_keys}
     odd = {name for name, module in model.named_modules() if _is_subclass(module)}
-    quantize(model, weights=qtypes[format_named(weights).qtype], exclude=sorted(tied | odd) or None)
-    if group_size is not None:
-        for _, module in qmodules(model):
+    quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | odd) or None)
+    for _, module in qmodules(model):
+        if group_size is not None:
             columns = module.weight[0].numel()
             module.weight_group_size = None if columns % group_size else group_size
-    freeze(model)
+        freeze_module(module)
     return model.eval()
+
+
+def freeze_module(module: Any) -> None:
+    """Freeze as Quanto does; in its plain layout where its TinyGemm layout fails to."""
+    import torch
+    from optimum import quanto
+
+    rows = module.weight.shape[0]
+    grouped = module.weight_group_size == 128 and module.weight_qtype == quanto.qint4
+    if not (grouped and module.weight.dtype == torch.bfloat16 and rows % 16):
+        module.freeze()
+        return
+    weight, group_size = module.weight.detach(), module.weight_group_size
+    scale, shift = module.optimizer(weight, qtype=quanto.qint4, axis=0, group_size=group_size)
+    module.weight = torch.nn.Parameter(
+        quanto.quantize_weight(weight, quanto.qint4, 0, scale, shift, group_size, optimized=False)
+    )
 
 
 def qmodules(model: PreTrainedModel) -> list[tuple[str, Any]]:
@@ -55,115 +91,11 @@ def qmodules(model: PreTrainedModel) -> list[tuple[str, Any]]:
     return [(name, m) for name, m in model.named_modules() if isinstance(m, QModuleMixin)]
 
 
-def group_sizes(model: PreTrainedModel) -> dict[str, int]:
-    """Return the group sizes of the modules that are quantized by groups."""
-    found = {name: module.weight._group_size for name, module in qmodules(model)}
-    return {name: size for name, size in found.items() if size is not None}
-
-
-def mapped_spans(path: Path) -> list[tuple[int, int]]:
-    """Return the address ranges at which this process has a file mapped."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    lines = [line for line in lines if line.endswith(str(path))]
-    spans = [line.split(maxsplit=1)[0].split("-") for line in lines]
-    return [(int(start, 16), int(end, 16)) for start, end in spans]
-
-
 def _is_subclass(module: torch.nn.Module) -> bool:
     from torch import nn
 
     kinds = (nn.Linear, nn.Conv2d)
     return isinstance(module, kinds) and type(module) not in kinds
-
-
-def section(
-    model: PreTrainedModel,
-    weights: str,
-    *,
-    untied: Iterable[str] = (),
-    computed: Iterable[str] = (),
-) -> dict[str, Any]:
-    """Describe a frozen model as `config.json` does."""
-    return {
-        "quant_method": None,
-        "requires": "quantcli",
-        "version": 2,
-        "weights": weights,
-        "modules": {
-            name: {"weights": module.weight_qtype.name, "group_size": module.weight_group_size}
-            for name, module in qmodules(model)
-        },
-        "untied": list(untied),
-        "computed": list(computed),
-    }
-
-
-def write_frozen(
-    model: PreTrainedModel,
-    directory: Path,
-    weights: str,
-    *,
-    untied: Iterable[str] = (),
-    computed: Iterable[str] = (),
-    shards: int = 1,
-) -> Path:
-    """Write a frozen directory of a model that plain Quanto froze."""
-    from optimum.quanto import quantization_map
-
-    directory.mkdir(parents=True, exist_ok=True)
-    config = model.config.to_dict()
-    config["architectures"] = [type(model).__name__]
-    config["dtype"] = str(model.dtype).removeprefix("torch.")
-    config["quantization_config"] = section(model, weights, untied=untied, computed=computed)
-    (directory / "config.json").write_text(json.dumps(config))
-    (directory / "quanto_qmap.json").write_text(json.dumps(quantization_map(model)))
-    dropped = {*model.all_tied_weights_keys, *computed} - set(untied)
-    tensors = {
-        name: tensor.clone().contiguous()
-        for name, tensor in model.state_dict().items()
-        if name not in dropped
-    }
-    write_shards(tensors, directory, shards)
-    return directory
-
-
-def write_shards(tensors: Mapping[str, torch.Tensor], directory: Path, shards: int) -> None:
-    """Write tensors over shards, in turn, with an index where there is more than one."""
-    names = sorted(tensors)
-    index: dict[str, str] = {}
-    for number in range(shards):
-        file = f"model-{number + 1:05}-of-{shards:05}.safetensors"
-        shard = {name: tensors[name] for name in names[number::shards]}
-        write_aligned(shard, directory / (file if shards > 1 else "model.safetensors"))
-        index |= dict.fromkeys(shard, file)
-    if shards > 1:
-        text = json.dumps({"metadata": {}, "weight_map": index})
-        (directory / "model.safetensors.index.json").write_text(text)
-
-
-def write_aligned(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a safetensors file in which tensors are aligned as well as their sizes allow.
-
-    How a matrix multiplication rounds can depend on that, and torch's bfloat16 x int8 kernel
-    crashes on a weight that is not aligned to 16 bytes.
-    """
-    import torch
-
-    from quantcli.dtypes import CODES
-
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    ordered = sorted(tensors.items(), key=lambda item: -math.gcd(item[1].nbytes, 64))
-    for name, tensor in ordered:
-        start, end = end, end + tensor.nbytes
-        code = CODES[str(tensor.dtype).removeprefix("torch.")]
-        header[name] = {"dtype": code, "shape": [*tensor.shape], "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-(len(text) + 8) % 64)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, tensor in ordered:
-            file.write(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
 def inputs(model: PreTrainedModel) -> dict[str, torch.Tensor]:

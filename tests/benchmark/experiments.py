@@ -21,7 +21,7 @@ PARTS = Path(__file__).parent
 REPO = "bench/clip"
 
 PAUSE = 3.0
-"""Seconds between the start of `quantcli quantize` and its first output page."""
+"""How long quantcli takes to import torch and transformers, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,16 @@ class Setting:
 
     def llama(self) -> Path:
         return model("llama-tiny" if self.tiny else "llama-8gb", self.cache)
+
+    @property
+    def pause(self) -> float:
+        """Seconds between the start of `quantcli quantize` and its first output page."""
+        return 0.0 if self.tiny else PAUSE
+
+    @property
+    def samples(self) -> list[str]:
+        """The option of `compare` that a toy takes few samples with."""
+        return ["--samples", "2"] if self.tiny else []
 
 
 def quantize(source: Path, weights: str) -> Side:
@@ -59,7 +69,7 @@ def command(*words: str | Path, code: int = 0) -> Side:
     return side
 
 
-def cp_cold(source: Path) -> Side:
+def cp_cold(source: Path, pause: float) -> Side:
     """Copy after as long a pause as quantcli takes to import torch and transformers.
 
     A virtual machine gives memory that is free for two seconds back to its host, and pages that
@@ -68,7 +78,7 @@ def cp_cold(source: Path) -> Side:
     copy = command("cp", source, "OUTPUT")
 
     def side(output: Path) -> Figures:
-        time.sleep(PAUSE)
+        time.sleep(pause)
         return copy(output)
 
     return side
@@ -102,7 +112,7 @@ def against_cp(setting: Setting, weights: str, *, bar: float) -> Experiment:
     return Experiment(
         sides={
             "quantcli": quantize(source.parent, weights),
-            "cp": cp_cold(source),
+            "cp": cp_cold(source, setting.pause),
             "plan, warm": plan_warm(source.parent, weights),
             "cp, warm": cp_warm(source),
         },
@@ -170,7 +180,7 @@ def clip_float8(setting: Setting) -> Experiment:
     return against_cp(setting, "float8", bar=1.3)
 
 
-def start(_: Setting) -> Experiment:
+def start(setting: Setting) -> Experiment:
     def torch_modules(_: Path) -> Figures:
         count = sum(
             line.rpartition("|")[2].strip().split(".")[0] == "torch"
@@ -185,7 +195,7 @@ def start(_: Setting) -> Experiment:
             "usage": command(QUANTCLI, "size", "--no-such-option", code=2),
             "torch": torch_modules,
         },
-        rehearse=True,
+        rehearse=not setting.tiny,
         rows=[
             Row(what="`--help`", bar=0.15, ours=("help", "seconds")),
             Row(what="a usage error", bar=0.15, ours=("usage", "seconds")),
@@ -218,7 +228,7 @@ def size(setting: Setting) -> Experiment:
             "quantcli": ask,
             "import": command(sys.executable, "-c", "from transformers import CLIPModel"),
         },
-        rehearse=True,
+        rehearse=not setting.tiny,
         rows=[
             Row(
                 what="`size` of CLIP-L on a Hub / `python -c 'from transformers import CLIPModel'`",
@@ -271,7 +281,9 @@ def compare(setting: Setting) -> Experiment:
     timed([QUANTCLI, "quantize", original, "-o", frozen, "--quiet"])
 
     def ours(_: Path) -> Figures:
-        seconds, printed = timed([QUANTCLI, "compare", original, frozen, "--json"])
+        seconds, printed = timed(
+            [QUANTCLI, "compare", original, frozen, *setting.samples, "--json"]
+        )
         metrics = json.loads(printed)["metrics"]
         peaks = (metrics["peak_rss_original"], metrics["peak_rss_quantized"])
         return {"seconds": seconds, "peak": max(peaks)}
@@ -285,7 +297,7 @@ def compare(setting: Setting) -> Experiment:
 
     return Experiment(
         sides={"quantcli": ours, "both": passes(original, frozen), "alone": passes(original)},
-        rehearse=True,
+        rehearse=not setting.tiny,
         rows=[
             Row(
                 what="MiniLM int8: `compare` / a script that loads and runs both models",

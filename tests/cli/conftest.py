@@ -1,4 +1,4 @@
-"""`quantcli compare` in this process, in a folder of the test's own, on few samples."""
+"""Commands in this process, in a folder of the test's own; `compare` on few samples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from messages import told
 
 from quantcli.cli import main
 
@@ -21,8 +22,7 @@ class Ran:
 
     def told(self, kind: str) -> list[str]:
         """Return what follows `kind:` in the lines of standard error."""
-        lines = self.err.splitlines()
-        return [line.removeprefix(f"{kind}: ") for line in lines if line.startswith(f"{kind}: ")]
+        return told(self.err, kind)
 
     def json(self) -> dict[str, Any]:
         """Return the one JSON object on standard output, which must be strictly valid."""
@@ -45,6 +45,29 @@ def compare(capsys, tmp_path, monkeypatch):
         few = [] if samples is None else ["--samples", str(samples)]
         code = main(["compare", *map(str, words), *few])
         return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def fails(capsys, tmp_path, monkeypatch):
+    """Run a command that must fail and write nothing; return its exit code, error and hint.
+
+    That is one line `error: …` and at most one line `hint: …` on standard error, whatever is
+    warned of before them, and nothing on standard output.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments) -> tuple[int, str, str]:
+        capsys.readouterr()
+        before = sorted(tmp_path.iterdir())
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        error, *hint = [x for x in captured.err.splitlines() if not x.startswith("warning: ")]
+        assert (captured.out, error[:7], len(hint) < 2) == ("", "error: ", True), captured.err
+        assert all(line.startswith("hint: ") for line in hint)
+        assert sorted(tmp_path.iterdir()) == before
+        return code, error.removeprefix("error: "), "".join(hint).removeprefix("hint: ")
 
     return run
 

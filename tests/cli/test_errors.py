@@ -10,6 +10,7 @@ import shutil
 import pytest
 import torch
 from hub import Hub
+from messages import assert_says, assert_silent
 from safetensors.torch import load_file, save_file
 
 from quantcli.cli import main
@@ -19,25 +20,6 @@ from quantcli.cli import main
 def bert(tiny_model, tmp_path):
     """Return a copy of a tiny BERT that a test may break."""
     return shutil.copytree(tiny_model("bert"), tmp_path / "bert")
-
-
-@pytest.fixture
-def fails(capsys, tmp_path, monkeypatch):
-    """Run a command that must fail; return the exit code, the error and the hint."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        before = sorted(path.name for path in tmp_path.iterdir())
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        lines = [line for line in captured.err.splitlines() if not line.startswith("warning:")]
-        assert lines[0].startswith("error: "), captured.err
-        assert len(lines) == 1 or (len(lines) == 2 and lines[1].startswith("hint: "))
-        assert sorted(path.name for path in tmp_path.iterdir()) == before
-        return code, lines[0], lines[1] if len(lines) > 1 else ""
-
-    return run
 
 
 def edit_config(folder, **changes):
@@ -94,43 +76,34 @@ def already_quantized(folder):
 
 
 @pytest.mark.parametrize(
-    ("break_it", "says", "hints"),
+    ("break_it", "facts", "hints"),
     [
-        pytest.param(no_weights, "no weights", "", id="no weights"),
-        pytest.param(no_config, "no config.json", "transformers' format", id="no config"),
-        pytest.param(
-            unknown_architecture, "does not know this architecture", "upgrade", id="unknown"
-        ),
-        pytest.param(
-            code_of_its_own, "code is in the repository", "--trust-remote-code", id="code"
-        ),
-        pytest.param(truncated, "model.safetensors", "", id="truncated"),
+        pytest.param(no_weights, "weights", ("model.safetensors", "pytorch_model.bin"), id="none"),
+        pytest.param(no_config, "config.json", "transformers", id="no config"),
+        pytest.param(unknown_architecture, "QuuxModel", ("upgrade", "transformers"), id="unknown"),
+        pytest.param(code_of_its_own, ("QuuxModel", "code"), "--trust-remote-code", id="code"),
+        pytest.param(truncated, ("model.safetensors", "1,000 bytes"), "download", id="truncated"),
         pytest.param(
             lacking,
-            "1 tensor missing (encoder.layer.1.output.dense.weight)",
-            "the class that was saved",
+            ("BertModel", "1 tensor", "missing", "encoder.layer.1.output.dense.weight"),
+            ("class", "--class"),
             id="tensor missing",
         ),
         pytest.param(
             misshapen,
-            "1 tensor of another shape (pooler.dense.bias is [3], not [128])",
-            "not from the same",
+            ("BertModel", "1 tensor", "pooler.dense.bias", "[3]", "[128]"),
+            "config.json",
             id="shape",
         ),
-        pytest.param(
-            already_quantized,
-            "bert is already quantized (gptq)",
-            "quantize the original model",
-            id="quantized",
-        ),
+        pytest.param(already_quantized, ("quantized", "gptq"), "original", id="quantized"),
     ],
 )
-def test_models_that_are_not_sound(bert, fails, break_it, says, hints):
+def test_models_that_are_not_sound(bert, fails, break_it, facts, hints):
     break_it(bert)
     code, error, hint = fails("quantize", bert)
     assert code == 3
-    assert says in error
-    assert hints in hint
+    assert_says(error, facts)
+    assert_says(hint, hints)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=["nan", "inf"])
@@ -144,8 +117,9 @@ def test_weights_that_are_not_finite(bert, fails, name, weights, value):
 
     edit_weights(bert, change)
     code, error, hint = fails("quantize", bert, "-w", weights)
-    assert (code, error.startswith(f"error: {name}: weights are not finite")) == (3, True)
-    assert "nothing was written" in hint
+    assert code == 3
+    assert_says(error, name, "not finite")
+    assert_says(hint, "nothing was written")
 
 
 @pytest.mark.parametrize(
@@ -160,45 +134,53 @@ def test_values_that_overflow(bert, fails, name, options):
 
     edit_weights(bert, change)
     code, error, hint = fails("quantize", bert, *options)
-    assert (code, error) == (3, f"error: {name}: 1e+05 overflows float16")
-    assert "bfloat16" in hint
+    assert code == 3
+    assert_says(error, name, "1e+05", "float16")
+    assert_says(hint, "bfloat16")
 
 
 @pytest.mark.parametrize(
-    ("options", "says", "hints"),
+    ("options", "facts", "hints"),
     [
+        pytest.param(["-w", "int9"], ("dtype", "int9"), "int8", id="dtype"),
         pytest.param(
-            ["-w", "int9"], "unknown weight dtype: int9", "did you mean int8?", id="dtype"
+            ["--include", "nope*"],
+            "--include nope*",
+            "encoder.layer.1.attention.self.query",
+            id="include",
         ),
-        pytest.param(["--include", "nope*"], "matches no module", "named like", id="include"),
-        pytest.param(["--recipe", "flan-t5-smal"], "unknown recipe", "flan-t5-small", id="recipe"),
-        pytest.param(["--rest", "float8"], "unknown value: float8", "float16", id="rest"),
-        pytest.param(["--optimizer", "hqq"], "hqq is only for int4", "max", id="optimizer"),
-        pytest.param(["--group-size", "3", "-w", "int4"], "multiple of 8", "128", id="group size"),
-        pytest.param(["--max-shard-size", "big"], "not a size: big", "5GB", id="size"),
-        pytest.param(["--nope"], "no such option: --nope", "--help", id="option"),
+        pytest.param(
+            ["--recipe", "flan-t5-smal"], ("recipe", "flan-t5-smal"), "flan-t5-small", id="recipe"
+        ),
+        pytest.param(["--rest", "float8"], ("--rest", "float8"), "float16", id="rest"),
+        pytest.param(["--optimizer", "hqq"], ("hqq", "int4", "int2"), "max", id="optimizer"),
+        pytest.param(["--group-size", "3", "-w", "int4"], ("3", "8"), "128", id="group size"),
+        pytest.param(["--max-shard-size", "big"], "big", ("5GB", "500MB"), id="size"),
+        pytest.param(["--nope"], "--nope", "--help", id="option"),
     ],
 )
-def test_usage(bert, fails, options, says, hints):
+def test_usage(bert, fails, options, facts, hints):
     code, error, hint = fails("quantize", bert, *options)
     assert code == 2
-    assert says in error
-    assert hints in hint
+    assert_says(error, facts)
+    assert_says(hint, hints)
 
 
 def test_an_unknown_key_of_a_recipe(bert, fails, tmp_path):
     (tmp_path / "mine.toml").write_text('wieghts = "int8"\n')
     code, error, hint = fails("quantize", bert, "--recipe", tmp_path / "mine.toml")
     assert code == 2
-    assert "wieghts" in error
-    assert "weights" in hint
+    assert_says(error, "mine.toml", "wieghts")
+    assert_says(hint, "weights")
 
 
 def test_an_output_that_exists(bert, fails, capsys):
     assert main(["quantize", str(bert), "-q"]) == 0
     capsys.readouterr()
-    found = fails("quantize", bert)
-    assert found == (2, "error: bert-int8 already exists", "hint: use --overwrite or another -o")
+    code, error, hint = fails("quantize", bert)
+    assert code == 2
+    assert_says(error, "bert-int8", "exists")
+    assert_says(hint, "--overwrite", "-o")
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]], ids=["plain", "overwrite"])
@@ -206,8 +188,10 @@ def test_a_folder_of_the_users_own_is_never_replaced(bert, fails, tmp_path, opti
     (tmp_path / "bert-int8").mkdir()
     (tmp_path / "bert-int8" / "precious").write_text("mine")
     code, error, hint = fails("quantize", bert, *options)
-    says = "error: bert-int8 already exists, and is not a frozen directory of quantcli"
-    assert (code, error, hint) == (2, says, "hint: use another -o, or delete it first")
+    assert code == 2
+    assert_says(error, "bert-int8", "exists", "frozen")
+    assert_says(hint, "-o", "delete")
+    assert_silent(hint, "--overwrite")
     assert (tmp_path / "bert-int8" / "precious").read_text() == "mine"
 
 
@@ -222,23 +206,27 @@ def test_the_current_folder_is_not_replaced(bert, fails, tmp_path, monkeypatch):
     before = (tmp_path / "empty").stat().st_ino
     monkeypatch.setattr("pathlib.Path.cwd", lambda: tmp_path / "empty")
     code, error, hint = fails("quantize", bert, "-o", "empty")
-    assert (code, error) == (2, "error: empty is the current folder, and cannot be replaced")
-    assert hint == "hint: use a folder in it: -o empty/NAME"
+    assert code == 2
+    assert_says(error, "empty", "current folder")
+    assert_says(hint, "-o empty/NAME")
     assert (tmp_path / "empty").stat().st_ino == before
 
 
 def test_a_mount_point_is_refused_before_the_work(bert, fails, monkeypatch, tmp_path):
     (tmp_path / "empty").mkdir()
     monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path.name == "empty")
-    code, error, _ = fails("quantize", bert, "-o", "empty")
-    assert (code, "is a mount point" in error) == (2, True)
+    code, error, hint = fails("quantize", bert, "-o", "empty")
+    assert code == 2
+    assert_says(error, "empty", "mount point")
+    assert_says(hint, "-o empty/NAME")
 
 
 def test_a_frozen_directory_is_not_quantized_again(bert, fails, capsys, tmp_path):
     assert main(["quantize", str(bert), "-o", str(tmp_path / "frozen"), "-q"]) == 0
     capsys.readouterr()
     code, error, _ = fails("quantize", tmp_path / "frozen")
-    assert (code, "frozen is already a frozen directory" in error) == (3, True)
+    assert code == 3
+    assert_says(error, str(tmp_path / "frozen"), "already", "frozen")
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])
@@ -248,13 +236,17 @@ def test_a_full_disk(bert, fails, monkeypatch, call):
 
     monkeypatch.setattr(os, call, full)
     code, error, hint = fails("quantize", bert)
-    assert (code, "no space left" in error, "-o" in hint) == (4, True, True)
+    assert code == 4
+    assert_says(error, "space")
+    assert_says(hint, "-o")
 
 
 def test_too_little_space(bert, fails, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
-    code, error, _ = fails("quantize", bert)
-    assert (code, "no space left: " in error) == (4, True)
+    code, error, hint = fails("quantize", bert)
+    assert code == 4
+    assert_says(error, "space", "bert-int8", "0.000 GB")
+    assert_says(hint, "-o")
 
 
 def test_a_place_that_cannot_be_written(bert, fails, tmp_path):
@@ -266,7 +258,8 @@ def test_a_place_that_cannot_be_written(bert, fails, tmp_path):
 
 def test_no_folder(fails):
     code, error, hint = fails("size", "./nope")
-    assert (code, error) == (3, "error: no such folder: ./nope")
+    assert code == 3
+    assert_says(error, "folder", "./nope")
     assert hint
 
 
@@ -277,18 +270,20 @@ def test_the_hub(fails, bert, tmp_path_factory):
         hub.add_repo("org/gated", bert, gated=True)
         with hub.in_process():
             code, error, hint = fails("quantize", "org/nothing")
-            assert (code, "no model org/nothing" in error, "hf auth login" in hint) == (
-                3,
-                True,
-                True,
-            )
+            assert code == 3
+            assert_says(error, "org/nothing")
+            assert_says(hint, "hf auth login")
             code, error, hint = fails("quantize", "org/gated")
-            assert (code, "gated" in error + hint) == (3, True)
+            assert code == 3
+            assert_says(f"{error} {hint}", "org/gated", "gated")
             code, error, hint = fails("quantize", "org/bert", "--revision", "nope")
-            assert (code, "no revision nope" in error) == (3, True)
+            assert code == 3
+            assert_says(error, "org/bert", "nope")
         with hub.in_process(offline=True):
             code, error, hint = fails("quantize", "org/bert")
-            assert (code, "offline" in error, "HF_HUB_OFFLINE" in hint) == (3, True, True)
+            assert code == 3
+            assert_says(error, "offline", "org/bert")
+            assert_says(hint, "HF_HUB_OFFLINE")
 
 
 def test_debug_shows_the_traceback(bert, monkeypatch):

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from messages import assert_says
 
 from quantcli.cli import main
 from quantcli.frozen.staging import Staging
@@ -33,7 +34,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def fails(capsys):
+def failure(capsys):
     error, *hint = capsys.readouterr().err.splitlines()
     assert len(hint) < 2
     return error, "".join(hint)
@@ -41,9 +42,9 @@ def fails(capsys):
 
 def test_no_space_is_said_before_a_byte_is_written(small_disk, capsys):
     assert main(["quantize", "bert", "-o", f"{small_disk}/out", "-q"]) == 4
-    error, hint = fails(capsys)
-    assert error.startswith(f"error: no space left: {small_disk}/out needs 0.000 GB")
-    assert "-o" in hint
+    error, hint = failure(capsys)
+    assert_says(error, "error:", "space", f"{small_disk}/out", "0.000 GB")
+    assert_says(hint, "hint:", "-o")
     assert not list(small_disk.iterdir())
 
 
@@ -52,9 +53,9 @@ def test_space_that_runs_out(small_disk, capsys, monkeypatch, size):
     monkeypatch.setattr(Staging, "_check_space", lambda _: None)
     arguments = ["quantize", "bert", "-o", f"{small_disk}/out", "-q"]
     assert main([*arguments, "--max-shard-size", size]) == 4
-    error, hint = fails(capsys)
-    assert error.startswith("error: no space left on the disk of ")
-    assert "-o" in hint
+    error, hint = failure(capsys)
+    assert_says(error, "error:", "space", str(small_disk))
+    assert_says(hint, "hint:", "-o")
     assert not list(small_disk.iterdir())
 
 
@@ -65,7 +66,7 @@ def test_a_limit_on_the_size_of_files(tmp_path, capsys):
         assert main(["quantize", "bert", "-q"]) == 4
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "File too large" in fails(capsys)[0]
+    assert_says(failure(capsys)[0], "error:", "File too large")
     assert [path.name for path in tmp_path.iterdir()] == ["bert"]
 
 
@@ -76,7 +77,7 @@ def test_a_parent_that_may_not_be_written(tmp_path, capsys, monkeypatch, number)
 
     monkeypatch.setattr(Path, "mkdir", refused)
     assert main(["quantize", "bert", "-q"]) == 4
-    error, hint = fails(capsys)
-    assert error == f"error: cannot write {tmp_path}/bert-int8: {os.strerror(number)}"
-    assert "-o" in hint
+    error, hint = failure(capsys)
+    assert_says(error, "error:", f"{tmp_path}/bert-int8", os.strerror(number))
+    assert_says(hint, "hint:", "-o")
     assert [path.name for path in tmp_path.iterdir()] == ["bert"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from messages import assert_says
 from safetensors.torch import load_file, save_file
 
 from quantcli.cli import main
@@ -47,22 +47,14 @@ def inodes(folder):
 
 
 @pytest.fixture
-def slow(tmp_path):
+def slow(transformers_python, tmp_path):
     """Start a slow run, and wait until it has finished a shard."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOWLY, *ARGUMENTS],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not shards(tmp_path / ".out.partial"):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield process
-    process.kill()
-    process.communicate()
+    with transformers_python.start(SLOWLY, *ARGUMENTS) as child:
+        deadline = time.monotonic() + 60
+        while not shards(tmp_path / ".out.partial"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield child
 
 
 def finish(tmp_path):
@@ -77,11 +69,14 @@ def finish(tmp_path):
 
 
 def test_ctrl_c(slow, tmp_path, capsys):
-    slow.send_signal(signal.SIGINT)
-    out, err = slow.communicate(timeout=60)
-    assert (slow.returncode, out) == (130, "")
-    assert "error: interrupted\nhint: run the same command again to resume" in err
-    assert "Traceback" not in err
+    os.kill(slow.pid, signal.SIGINT)
+    done = slow.wait()
+    assert (done.returncode, done.stdout) == (130, "")
+    *_, error, hint = done.stderr.splitlines()
+    assert error == "error: interrupted"
+    assert hint.startswith("hint: ")
+    assert_says(hint, "again", "resume")
+    assert "Traceback" not in done.stderr
     assert names(tmp_path) == [".out.partial", "bert"]
     there = {
         name: (tmp_path / ".out.partial" / name).stat().st_ino
@@ -95,7 +90,6 @@ def test_ctrl_c(slow, tmp_path, capsys):
 
 def test_killed(slow, tmp_path, capsys):
     slow.kill()
-    slow.communicate()
     there = inodes(tmp_path / ".out.partial")
     finish(tmp_path)
     assert there
@@ -105,7 +99,6 @@ def test_killed(slow, tmp_path, capsys):
 
 def test_another_plan_starts_afresh(slow, tmp_path, capsys):
     slow.kill()
-    slow.communicate()
     assert main([*ARGUMENTS, "-w", "int4", "-q"]) == 0
     assert main(["verify", "out"]) == 0
     manifest = json.loads((tmp_path / "out" / "quantcli.json").read_text())
@@ -117,7 +110,6 @@ def test_another_plan_starts_afresh(slow, tmp_path, capsys):
 def test_other_weights_start_afresh(slow, tmp_path, capsys):
     """The plan is the same, and what was written so far is of another model."""
     slow.kill()
-    slow.communicate()
     tensors = load_file("bert/model.safetensors")
     save_file({name: -tensor for name, tensor in tensors.items()}, "bert/model.safetensors")
     finish(tmp_path)
@@ -127,9 +119,10 @@ def test_other_weights_start_afresh(slow, tmp_path, capsys):
 def test_a_second_process_keeps_off(slow, tmp_path, capsys):
     assert main(ARGUMENTS) == 4
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: another quantcli is writing ")
-    assert hint == "hint: wait for it to finish, or use another -o"
-    out, _ = slow.communicate(timeout=60)
-    assert (slow.returncode, "out: written in" in out) == (0, True)
+    assert_says(error, "error: another quantcli", str(tmp_path / "out"))
+    assert_says(hint, "hint:", "wait", "-o")
+    done = slow.wait()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("out: ")
     assert main(["verify", "out"]) == 0
     assert names(tmp_path) == ["bert", "out"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hub import Hub
+from messages import refuses
 
 import quantcli
 from quantcli.checkpoint import open_checkpoint
@@ -106,17 +107,17 @@ def test_a_model_at_the_top_wins(nested, tiny_model):
 
 
 @pytest.mark.parametrize(
-    ("modules", "says"),
+    ("modules", "facts", "hint"),
     [
-        ("{", "modules.json of nested is not valid JSON"),
-        ("{}", "nested is not a model itself, but holds models"),
-        ("[3]", "nested is not a model itself, but holds models"),
-        ('[{"path": "../x"}]', "nested is not a model itself, but holds models"),
+        ("{", ("modules.json", "nested", "JSON"), ()),
+        ("{}", "nested", "nested/0_Transformer"),
+        ("[3]", "nested", "nested/0_Transformer"),
+        ('[{"path": "../x"}]', "nested", "nested/0_Transformer"),
     ],
 )
-def test_modules_that_make_no_sense(nested, modules, says):
+def test_modules_that_make_no_sense(nested, modules, facts, hint):
     (nested / "modules.json").write_text(modules)
-    with pytest.raises(ModelError, match=says):
+    with refuses(ModelError, facts, hint=hint):
         open_checkpoint("nested")
 
 

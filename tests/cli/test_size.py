@@ -8,13 +8,12 @@ import os
 import pytest
 import torch
 from hub import Hub
+from quanto_reference import payload
 from transformers.utils.generic import ContextManagers
 
 import quantcli
 from quantcli.cli import main
-from quantcli.execute.shard import layout
 from quantcli.formats import WEIGHTS
-from quantcli.kinds.layout import Stored
 
 KINDS = [
     "bit",
@@ -38,16 +37,6 @@ def output(capsys):
         return capsys.readouterr().out
 
     return run
-
-
-def payload(folder):
-    """Count the bytes of the tensors in the safetensors files of a folder."""
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header = int.from_bytes(file.read(8), "little")
-        total += path.stat().st_size - 8 - header
-    return total
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,18 +113,19 @@ def sparse(model_class, config, folder, apart=()):
     with ContextManagers(model_class.get_init_context(torch.float32, False, False, None)):
         model = model_class(config)
     tied = set(model.all_tied_weights_keys) - set(apart)
-    tensors = [
-        Stored(name=name, dtype="float32", shape=tuple(tensor.shape))
-        for name, tensor in model.state_dict().items()
-        if name not in tied
-    ]
-    header, offsets, size = layout(tensors)
+    header, end = {}, 0
+    for name, tensor in model.state_dict().items():
+        if name not in tied:
+            start, end = end, end + 4 * tensor.numel()
+            shape = [*tensor.shape]
+            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
     path = folder / "model.safetensors"
-    path.write_bytes(header)
-    os.truncate(path, size)
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(path, 8 + len(text) + end)
     with path.open("r+b") as file:
         for name in apart:
-            file.seek(offsets[name])
+            file.seek(8 + len(text) + header[name]["data_offsets"][0])
             file.write(b"\x00\x00\x80\x3f" * 1000)
     config.architectures = [model_class.__name__]
     data = config.to_dict() | {"tie_word_embeddings": False, "dtype": "float32"}

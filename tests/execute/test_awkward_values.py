@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from freezing import QTYPES
+from quanto_reference import check
 from safetensors.torch import load_file, save_file
-from test_exactness import QTYPES, check
 
 import quantcli
 

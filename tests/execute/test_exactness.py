@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-import torch
-import transformers
-from safetensors import safe_open
+from freezing import QTYPES
+from quanto_reference import check, reference, same, stored
 
 import quantcli
 
@@ -27,86 +24,6 @@ KINDS = [
     "vit",
     "whisper",
 ]
-QTYPES = {
-    "int8": "qint8",
-    "int4": "qint4",
-    "int2": "qint2",
-    "float8": "qfloat8_e4m3fn",
-    "float8_e5m2": "qfloat8_e5m2",
-}
-DEPARTURES = ("tied to", "its own forward", "would not be smaller")
-"""Why a module that Quanto quantizes may be kept."""
-
-
-@torch.no_grad()
-def reference(folder, qtype, *, dtype="auto", optimizer=None, keep=()):
-    """Return Quanto's state dict and that of the model before, as from_pretrained loads it."""
-    from optimum import quanto
-
-    config = json.loads((folder / "config.json").read_text())
-    model_class = getattr(transformers, config["architectures"][0])
-    model = model_class.from_pretrained(folder, dtype=dtype)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    quanto.quantize(
-        model, weights=quanto.qtypes[qtype], optimizer=optimizer, exclude=list(keep) or None
-    )
-    for module in model.modules():
-        if isinstance(module, quanto.QModuleMixin):
-            freeze(module)
-    return model.state_dict(), before
-
-
-def freeze(module):
-    """Freeze as Quanto does; in its plain layout where its TinyGemm layout fails to."""
-    from optimum import quanto
-
-    rows = module.weight.shape[0]
-    grouped = module.weight_group_size == 128 and module.weight_qtype == quanto.qint4
-    if not (grouped and module.weight.dtype == torch.bfloat16 and rows % 16):
-        module.freeze()
-        return
-    weight, group_size = module.weight.detach(), module.weight_group_size
-    scale, shift = module.optimizer(weight, qtype=quanto.qint4, axis=0, group_size=group_size)
-    module.weight = torch.nn.Parameter(
-        quanto.quantize_weight(weight, quanto.qint4, 0, scale, shift, group_size, optimized=False)
-    )
-
-
-def stored(folder):
-    tensors = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return tensors
-
-
-def same(one, other):
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    raw = [tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (one, other)]
-    return torch.equal(*raw)
-
-
-def check(frozen, folder, qtype, **options):
-    """Compare a frozen directory with the reference, and its plan with both."""
-    kept = [
-        tensor.module
-        for tensor in frozen.plan.tensors
-        if tensor.action == "alias" or any(why in tensor.reason for why in DEPARTURES)
-    ]
-    expected, before = reference(folder, qtype, keep=kept, **options)
-    found = stored(frozen.output)
-    assert sum(tensor.nbytes for tensor in found.values()) == frozen.plan.nbytes
-    for tensor in frozen.plan.tensors:
-        if tensor.action in ("alias", "compute"):
-            assert tensor.name not in found
-            continue
-        source = expected if tensor.action == "quantize" else before
-        for entry in tensor.stored:
-            assert same(found.pop(entry.name), source[entry.name]), entry.name
-    assert not found
-    written = {entry.name for tensor in frozen.plan.tensors for entry in tensor.stored}
-    assert {name for name in expected if "._" in name} <= written
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])

@@ -8,8 +8,9 @@ import shutil
 import pytest
 import torch
 import transformers
+from freezing import QTYPES
+from quanto_reference import check, reference, stored
 from safetensors.torch import load_file, save_file
-from test_exactness import QTYPES, check, reference, stored
 
 import quantcli
 

@@ -1,8 +1,6 @@
-"""What is written loads, and computes what the model frozen by Quanto in memory computes."""
+"""Layers that Quanto treats in its own way, from a checkpoint to what the loaded model computes."""
 
 from __future__ import annotations
-
-import json
 
 import freezing
 import pytest
@@ -10,8 +8,6 @@ import torch
 import transformers
 
 import quantcli
-
-KINDS = ["bert", "clip", "gpt2", "llama-tied", "mixtral", "resnet", "t5-untied", "vit", "whisper"]
 
 
 def save(model, folder):
@@ -21,46 +17,6 @@ def save(model, folder):
         torch.nn.init.normal_(parameter, std=0.05)
     model.eval().save_pretrained(folder)
     return folder
-
-
-def in_memory(folder, weights):
-    return freezing.freeze_plainly(freezing.load_original(folder), weights)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("weights", ["int8", "int4", "float8"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_loads_equal(tiny_model, tmp_path, kind, weights, dtype):
-    if (kind, weights, dtype) == ("t5-untied", "int4", "bfloat16"):
-        pytest.skip("Quanto itself cannot freeze 99 rows of bfloat16 into int4")
-    folder = tiny_model(kind, dtype)
-    loaded = quantcli.load(
-        quantcli.quantize(folder, weights=weights, output=tmp_path / "out", allow_unquantized=True)
-    )
-    assert not loaded.training
-    expected = in_memory(folder, weights)
-    freezing.assert_same(freezing.run(loaded), freezing.run(expected))
-    with torch.inference_mode():
-        freezing.run(loaded)
-
-
-def test_shards_load(tiny_model, tmp_path):
-    folder = tiny_model("llama-untied")
-    frozen = quantcli.quantize(folder, max_shard_size=100_000, output=tmp_path / "out")
-    assert len(frozen.plan.shards) > 2
-    loaded = transformers.AutoModelForCausalLM.from_pretrained(frozen.output)
-    freezing.assert_same(freezing.run(loaded), freezing.run(in_memory(folder, "int8")))
-
-
-@pytest.mark.parametrize("kind", ["bert-classifier", "mixtral", "t5-untied", "whisper"])
-def test_downcasts_load(tiny_model, tmp_path, kind):
-    folder = tiny_model(kind)
-    loaded = quantcli.load(
-        quantcli.quantize(folder, weights="bfloat16", output=tmp_path / "out").output
-    )
-    name = json.loads((folder / "config.json").read_text())["architectures"][0]
-    cast = getattr(transformers, name).from_pretrained(folder, dtype=torch.bfloat16).eval()
-    freezing.assert_same(freezing.run(loaded), freezing.run(cast))
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4"])

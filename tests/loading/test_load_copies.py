@@ -10,16 +10,11 @@ import freezing
 import pytest
 import torch
 import transformers
-from safetensors import safe_open
+from quanto_reference import payload
 
 import quantcli
 
 WEIGHTS = ("int8", "int4", "int2", "float8", "float8_e5m2")
-
-
-def payload(directory):
-    with safe_open(directory / "model.safetensors", framework="pt") as file:
-        return sum(file.get_tensor(name).nbytes for name in file.keys())  # noqa: SIM118
 
 
 def tensors(model):
@@ -39,8 +34,7 @@ def tensors(model):
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("kind", ["bert", "resnet"])
 def test_deepcopy(frozen, kind, weights, dtype):
-    directory, _ = frozen(kind, weights, dtype)
-    model = quantcli.load(directory)
+    model = quantcli.load(frozen(kind, weights, dtype))
     expected = freezing.run(model)
     copied = copy.deepcopy(model)
     for (name, one), (_, other) in zip(
@@ -56,24 +50,23 @@ def test_deepcopy(frozen, kind, weights, dtype):
     freezing.assert_same(freezing.run(copied), expected)
 
 
-def test_the_config_of_a_loaded_model_loads_it_again(frozen):
-    directory, model = frozen("bert", "int4")
+def test_the_config_of_a_loaded_model_loads_it_again(frozen, in_memory):
+    directory = frozen("bert", "int4")
     config = quantcli.load(directory).config
     again = transformers.AutoModel.from_pretrained(directory, config=config)
-    freezing.assert_same(freezing.run(again), freezing.run(model))
+    freezing.assert_same(freezing.run(again), freezing.run(in_memory("bert", "int4")))
 
 
 def test_deepcopy_of_tied_weights(frozen):
-    directory, _ = frozen("llama-tied", "int8")
-    model = quantcli.load(directory)
+    model = quantcli.load(frozen("llama-tied", "int8"))
     copied = copy.deepcopy(model)
     assert copied.lm_head.weight is copied.model.embed_tokens.weight
     assert copied.lm_head.weight is not model.lm_head.weight
     freezing.assert_same(freezing.run(copied), freezing.run(model))
 
 
-def test_a_copy_can_be_cast_and_saved(tiny_model, freeze, tmp_path):
-    model = quantcli.load(freeze(tiny_model("bert"), "int4"))
+def test_a_copy_can_be_cast_and_saved(frozen, tmp_path):
+    model = quantcli.load(frozen("bert", "int4"))
     copied = copy.deepcopy(model).to(torch.bfloat16)
     copied.save_pretrained(tmp_path / "saved")
     freezing.assert_same(freezing.run(quantcli.load(tmp_path / "saved")), freezing.run(copied))
@@ -83,7 +76,7 @@ def test_a_copy_can_be_cast_and_saved(tiny_model, freeze, tmp_path):
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("kind", ["bert", "resnet", "llama-tied", "vit"])
 def test_memory_footprint(frozen, kind, weights, dtype):
-    directory, _ = frozen(kind, weights, dtype)
+    directory = frozen(kind, weights, dtype)
     model = quantcli.load(directory)
     stored = set(model.state_dict())
     computed = sum(buffer.nbytes for name, buffer in model.named_buffers() if name not in stored)
@@ -93,9 +86,8 @@ def test_memory_footprint(frozen, kind, weights, dtype):
     assert without == model.get_memory_footprint() - buffers
 
 
-def test_memory_footprint_of_a_part_and_of_others(frozen, tiny_model):
-    directory, _ = frozen("bert-classifier", "int8")
-    model = quantcli.load(directory)
+def test_memory_footprint_of_a_part_and_of_others(tiny_model, frozen):
+    model = quantcli.load(frozen("bert-classifier", "int8"))
     classifier = sum(tensor.nbytes for tensor in model.classifier.state_dict().values())
     assert model.bert.get_memory_footprint() == model.get_memory_footprint() - classifier
     original = freezing.load_original(tiny_model("bert"))
@@ -104,8 +96,7 @@ def test_memory_footprint_of_a_part_and_of_others(frozen, tiny_model):
 
 
 def test_memory_is_freed_with_the_model(frozen):
-    directory, _ = frozen("bert", "int8")
-    model = quantcli.load(directory)
+    model = quantcli.load(frozen("bert", "int8"))
     freezing.run(model)
     gc.collect()
     gc.disable()
@@ -122,8 +113,7 @@ def test_devices_are_chosen_by_what_is_stored(frozen):
     from accelerate import init_empty_weights
     from transformers.integrations.accelerate import compute_module_sizes
 
-    directory, _ = frozen("bert", "int4")
-    model = quantcli.load(directory)
+    model = quantcli.load(frozen("bert", "int4"))
     quantizer = model.hf_quantizer
     with init_empty_weights():
         empty = transformers.BertModel(model.config)

@@ -11,6 +11,7 @@ import warnings
 
 import pytest
 import transformers
+from messages import refuses
 
 import quantcli
 from quantcli.errors import ModelError, QuantcliError
@@ -94,8 +95,8 @@ def refusal(directory):
 
 
 @pytest.mark.parametrize("kind", ["bert", "clip"])
-def test_random_damage(tiny_model, freeze, tmp_path, alarm, kind):
-    directory = shutil.copytree(freeze(tiny_model(kind), "int8"), tmp_path / "frozen")
+def test_random_damage(frozen, tmp_path, alarm, kind):
+    directory = shutil.copytree(frozen(kind, "int8"), tmp_path / "frozen")
     config = json.loads((directory / "config.json").read_text())
     refused = 0
     for seed in range(150):
@@ -114,47 +115,54 @@ def test_random_damage(tiny_model, freeze, tmp_path, alarm, kind):
 
 @pytest.mark.parametrize("layers", [20_000, 2**31])
 @pytest.mark.parametrize(("kind", "part"), [("llama-untied", None), ("clip", "vision_config")])
-def test_more_layers_than_there_are(tiny_model, freeze, tmp_path, alarm, kind, part, layers):
-    directory = shutil.copytree(freeze(tiny_model(kind), "int8"), tmp_path / "frozen")
+def test_more_layers_than_there_are(frozen, tmp_path, alarm, kind, part, layers):
+    directory = shutil.copytree(frozen(kind, "int8"), tmp_path / "frozen")
 
     def change(config):
         (config[part] if part else config)["num_hidden_layers"] = layers
 
     reconfigure(directory, change)
     alarm(SECONDS)
-    with pytest.raises(ModelError, match="does not fit its weights: "):
+    with refuses(ModelError, "num_hidden_layers" if part is None else f"{part}.num_hidden_layers"):
         quantcli.load(directory)
 
 
-def test_no_hook_stays(tiny_model, freeze):
+def test_no_hook_stays(frozen):
     from torch.nn.modules import module
 
-    quantcli.load(freeze(tiny_model("bert"), "int8"))
+    quantcli.load(frozen("bert", "int8"))
     assert not module._global_parameter_registration_hooks
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        pytest.param({"modules": None}, "modules must be an object", id="modules"),
-        pytest.param({"modules": {"x": []}}, r"modules\.x must be an object", id="module"),
-        pytest.param({"untied": "x"}, "untied must be a list", id="untied"),
-        pytest.param({"computed": [1]}, r"computed\.0 must be text", id="computed"),
-        pytest.param({"version": "2"}, "version must be a whole number", id="version text"),
-        pytest.param({"version": True}, "version must be a whole number", id="version bool"),
-        pytest.param({"version": 0}, "version must be 1 or more", id="version 0"),
-        pytest.param({"extra": {"tensors": [1]}}, r"extra\.tensors\.0 must be text", id="extra"),
-        pytest.param({"extra": []}, "extra must be an object", id="extra list"),
-        pytest.param({"architecture": ""}, "architecture must not be empty", id="architecture"),
+        pytest.param({"modules": None}, "quantization_config.modules", id="modules"),
+        pytest.param({"modules": {"x": []}}, "quantization_config.modules.x", id="module"),
+        pytest.param({"untied": "x"}, ("quantization_config.untied", "list"), id="untied"),
+        pytest.param({"computed": [1]}, ("quantization_config.computed.0", "text"), id="computed"),
+        pytest.param(
+            {"version": "2"}, ("quantization_config.version", "whole number"), id="version text"
+        ),
+        pytest.param(
+            {"version": True}, ("quantization_config.version", "whole number"), id="version bool"
+        ),
+        pytest.param({"version": 0}, ("quantization_config.version", "1"), id="version 0"),
+        pytest.param(
+            {"extra": {"tensors": [1]}}, ("quantization_config.extra.tensors.0", "text"), id="extra"
+        ),
+        pytest.param({"extra": []}, "quantization_config.extra", id="extra list"),
+        pytest.param(
+            {"architecture": ""}, ("quantization_config.architecture", "empty"), id="architecture"
+        ),
     ],
 )
-def test_damaged_section(tiny_model, freeze, tmp_path, change, message):
-    directory = shutil.copytree(freeze(tiny_model("bert"), "int8"), tmp_path / "frozen")
+def test_damaged_section(frozen, tmp_path, change, facts):
+    directory = shutil.copytree(frozen("bert", "int8"), tmp_path / "frozen")
     reconfigure(directory, lambda config: config["quantization_config"].update(change))
-    with pytest.raises(ModelError, match=message):
-        quantcli.load(directory)
-    with pytest.raises(ModelError, match=message):
-        transformers.AutoModel.from_pretrained(directory)
+    for load in (quantcli.load, transformers.AutoModel.from_pretrained):
+        with refuses(ModelError, facts, "config.json"):
+            load(directory)
 
 
 def test_what_only_other_classes_take_is_kept():
@@ -167,30 +175,28 @@ def test_what_only_other_classes_take_is_kept():
     assert "extra" not in check_section(section)
 
 
-def test_a_key_that_a_newer_quantcli_adds(tiny_model, freeze, tmp_path):
-    directory = shutil.copytree(freeze(tiny_model("bert"), "int8"), tmp_path / "frozen")
+def test_a_key_that_a_newer_quantcli_adds(frozen, tmp_path):
+    directory = shutil.copytree(frozen("bert", "int8"), tmp_path / "frozen")
     reconfigure(directory, lambda config: config["quantization_config"].update(made_on="a Monday"))
     assert refusal(directory) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "[" * 100_000, "\x00", "1" * 5000])
-def test_a_config_that_is_no_object(tiny_model, freeze, tmp_path, text):
-    directory = shutil.copytree(freeze(tiny_model("bert"), "int8"), tmp_path / "frozen")
+def test_a_config_that_is_no_object(frozen, tmp_path, text):
+    directory = shutil.copytree(frozen("bert", "int8"), tmp_path / "frozen")
     (directory / "config.json").write_text(text)
-    with pytest.raises(ModelError, match=r"config\.json") as raised:
+    with refuses(ModelError, "config.json", hint="again"):
         quantcli.load(directory)
-    assert "again" in raised.value.hint
     (directory / "config.json").unlink()
-    with pytest.raises(ModelError, match=r"cannot read .*config\.json: No such file"):
+    with refuses(ModelError, "config.json", "No such file"):
         quantcli.load(directory)
 
 
-def test_a_damaged_index(tiny_model, tmp_path):
-    directory = quantcli.quantize(
-        tiny_model("bert"), max_shard_size=200_000, output=tmp_path / "frozen"
-    ).output
+def test_a_damaged_index(frozen, tmp_path):
+    source = frozen("bert", "int8", max_shard_size=200_000)
+    directory = shutil.copytree(source, tmp_path / "frozen")
     path = directory / "model.safetensors.index.json"
     for text in ("{", "{}", '{"weight_map": 3}', '{"weight_map": {"a": 1}}', "[]"):
         path.write_text(text)
-        with pytest.raises(ModelError, match=str(directory)):
+        with refuses(ModelError, str(directory)):
             quantcli.load(directory)

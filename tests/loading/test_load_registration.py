@@ -23,44 +23,51 @@ ORDERS = {
 }
 
 
-def python(code, **options):
-    command = [sys.executable, "-W", "error", "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
+@pytest.fixture
+def output(python):
+    """Run code in a process of its own, where a warning is an error; return what it prints."""
+
+    def run(code):
+        done = python.run(f"import warnings; warnings.simplefilter('error'); {code}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
-def test_import_order(frozen, order):
-    directory, _ = frozen("bert", "int8")
+def test_import_order(frozen, output, order):
     check = (
         "from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING as known; import sys; "
-        f"model = {LOAD.format(directory=str(directory))}; "
+        f"model = {LOAD.format(directory=str(frozen('bert', 'int8')))}; "
         "print(type(model.pooler.dense).__name__, 'quantcli' in known, "
         "[f for f in sys.meta_path if 'quantcli' in type(f).__module__])"
     )
-    assert python(f"{order}; {check}") == "FrozenLinear True []\n"
+    assert output(f"{order}; {check}") == "FrozenLinear True []\n"
 
 
 def test_import_of_quantcli_is_light():
     heavy = ["numpy", "optimum", "pydantic", "safetensors", "torch", "transformers"]
     code = f"import sys, quantcli.loading; print([name for name in {heavy} if name in sys.modules])"
-    assert python(code) == "[]\n"
+    command = [sys.executable, "-W", "error", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_transformers_is_imported_without_our_quantizer():
+def test_transformers_is_imported_without_our_quantizer(output):
     code = (
         "import quantcli, sys, transformers.modeling_utils; "
         "print([name for name in ('pydantic', 'quantcli.loading.quantizer', 'optimum.quanto') "
         "if name in sys.modules])"
     )
-    assert python(code) == "[]\n"
+    assert output(code) == "[]\n"
 
 
-def test_source_of_the_awaited_module_stays_known():
+def test_source_of_the_awaited_module_stays_known(output):
     code = (
         "import quantcli, inspect, transformers.quantizers.auto as auto; "
         "print('class AutoHfQuantizer' in inspect.getsource(auto))"
     )
-    assert python(code) == "True\n"
+    assert output(code) == "True\n"
 
 
 def test_what_is_wrapped_in_transformers_is_there():
