@@ -22,7 +22,7 @@ from pages.recipe_keys import OWN_WORDS, TABLES
 from pages.transcripts import Reader, replayed, serve
 
 import quantcli
-from quantcli.comparison.metrics import TASKS
+from quantcli.comparison.tasks import TASKS
 from quantcli.formats import WEIGHTS
 from quantcli.recipe import Recipe
 from quantcli.recipe.files import shipped
