@@ -161,11 +161,11 @@ def _cannot_build(checkpoint: Checkpoint, trusted: bool, error: BaseException | 
 def _find_class(
     checkpoint: Checkpoint, config: Any, trusted: bool, class_name: str | None
 ) -> type[PreTrainedModel]:
-    names = [class_name] if class_name else getattr(config, "architectures", None) or []
+    names = [class_name] if class_name is not None else getattr(config, "architectures", None) or []
     code = Code(getattr(config, "auto_map", None), checkpoint.folder()) if trusted else None
     with foreign_code(lambda error: _cannot_build(checkpoint, trusted, error)):
         found = find_class(names, code)
-    if class_name and (found is None or found.__module__.startswith("transformers.")):
+    if class_name is not None and (found is None or found.__module__.startswith("transformers.")):
         check_class(class_name, config)
     found = found if found or names else base_class(type(config))
     if found is None:
