@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_UNITS = (("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
+
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 """A step of a dotted name that is a number, such as that of a layer."""
 
@@ -27,6 +29,14 @@ def some(
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun: "1 tensor", "3 tensors"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def format_bytes(number: float, decimals: int = 3) -> str:
+    """Return a number of bytes with a decimal unit: 1 GB = 10^9 bytes."""
+    for unit, size in _UNITS:
+        if abs(number) >= size:
+            return f"{number / size:.{decimals}f} {unit}"
+    return f"{number:.0f} B"
 
 
 def shorten(text: str, limit: int) -> str:

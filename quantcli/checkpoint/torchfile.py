@@ -123,13 +123,11 @@ def _check_tensors(file: str, tensors: Any) -> dict[str, torch.Tensor]:
             )
         if tensor.layout != torch.strided or tensor.is_quantized:
             raise ModelError(f"{file}: tensor {name!r} is sparse or quantized: not supported")
-        if _dtype(tensor) not in dtypes.SIZES:
-            raise ModelError(f"{file}: tensor {name!r} has an unknown dtype: {_dtype(tensor)}")
+        if dtypes.dtype_name(tensor.dtype) not in dtypes.SIZES:
+            raise ModelError(
+                f"{file}: tensor {name!r} has an unknown dtype: {dtypes.dtype_name(tensor.dtype)}"
+            )
     return tensors
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _archive_records(file: str, stream: IO[bytes]) -> dict[str, TensorRecord]:
@@ -187,7 +185,7 @@ def _record(
     return TensorRecord(
         name=name,
         file=file,
-        dtype=_dtype(tensor),
+        dtype=dtypes.dtype_name(tensor.dtype),
         shape=tuple(tensor.shape),
         offset=record.offset + int(tensor.storage_offset()) * tensor.element_size(),
         nbytes=tensor.numel() * tensor.element_size(),
@@ -212,7 +210,7 @@ def _legacy_records(
             TensorRecord(
                 name=name,
                 file=file,
-                dtype=_dtype(tensor),
+                dtype=dtypes.dtype_name(tensor.dtype),
                 shape=tuple(tensor.shape),
                 offset=base + int(tensor.storage_offset()) * tensor.element_size(),
                 nbytes=tensor.numel() * tensor.element_size(),

@@ -116,11 +116,3 @@ def warn(notices: Iterable[str]) -> None:
     """Print each notice as a warning on standard error."""
     for notice in notices:
         print_message(f"warning: {notice}")
-
-
-def format_bytes(nbytes: int) -> str:
-    """Return a number of bytes with a decimal unit: 1 GB = 10^9 bytes."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if nbytes >= size:
-            return f"{nbytes / size:.3f} {unit}"
-    return f"{nbytes} B"

@@ -9,9 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from quantcli.cli.output import format_bytes
 from quantcli.formats import DOWNCASTS
-from quantcli.text import layer_pattern
+from quantcli.text import format_bytes, layer_pattern
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint

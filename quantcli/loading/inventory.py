@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.dtypes import SAFETENSORS, SIZES, is_float
+from quantcli.dtypes import SAFETENSORS, SIZES, dtype_name, is_float
 from quantcli.errors import ModelError
 from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.write import versions
@@ -43,7 +43,7 @@ def resaved_manifest(
     return {
         **manifest,
         "architecture": type(model).__name__,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": dtype_name(model.dtype),
         "versions": versions(),
         "footprint": {
             **known,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.dtypes import dtype_name
 from quantcli.errors import ModelError, UsageError
 from quantcli.files import read_json, write_json
 from quantcli.frozen.config import with_section
@@ -122,7 +123,7 @@ def _copy_cards(
     source: Path, target: Path, model: PreTrainedModel, manifest: Mapping[str, Any]
 ) -> None:
     """Copy the model card, and Quanto's map while it is still true."""
-    dtype = str(model.dtype).removeprefix("torch.")
+    dtype = dtype_name(model.dtype)
     same = (type(model).__name__, dtype) == (manifest["architecture"], manifest["dtype"])
     for name in ("README.md", "quanto_qmap.json") if same else ():
         if (source / name).is_file() and not (target / name).exists():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from quantcli.errors import ModelError
 from quantcli.planning.source import Source
 from quantcli.skeleton import Binding, Entry
-from quantcli.text import some
+from quantcli.text import plural, some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,6 @@ def measure_original(source: Source) -> OriginalSize:
     )
 
 
-def count_tensors(tensors: Sequence[object]) -> str:
-    """Return how many tensors there are, for messages."""
-    return f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
-
-
 def _check_tensors(source: Source) -> None:
     missing, misshapen = [], []
     for name, entry in source.skeleton.entries.items():
@@ -66,12 +61,12 @@ def _check_tensors(source: Source) -> None:
     where = f"cannot load {source.checkpoint.model} as {source.skeleton.architecture}"
     if missing:
         raise ModelError(
-            f"{where}: {count_tensors(missing)} missing ({some(missing)})",
+            f"{where}: {plural(len(missing), 'tensor')} missing ({some(missing)})",
             hint="config.json must name the class that was saved; --class chooses another",
         )
     if misshapen:
         raise ModelError(
-            f"{where}: {count_tensors(misshapen)} of another shape ({some(misshapen)})",
+            f"{where}: {plural(len(misshapen), 'tensor')} of another shape ({some(misshapen)})",
             hint="config.json and the weights are not from the same model",
         )
 

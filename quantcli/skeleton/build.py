@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quantcli.dtypes import dtype_name
 from quantcli.errors import ModelError
 from quantcli.mark import SECTION, is_ours
 from quantcli.skeleton.bound import bounded
@@ -165,7 +166,7 @@ def _find_class(
     code = Code(getattr(config, "auto_map", None), checkpoint.folder()) if trusted else None
     with foreign_code(lambda error: _cannot_build(checkpoint, trusted, error)):
         found = find_class(names, code)
-    if class_name is not None and (found is None or found.__module__.startswith("transformers.")):
+    if class_name is not None and not (code and code.has(class_name)):
         check_class(class_name, config)
     found = found if found or names else base_class(type(config))
     if found is None:
@@ -217,7 +218,7 @@ def _entries(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, Entry]:
         loaded = next((kept for pattern, kept in pinned if pattern.search(name)), tensor.dtype)
         entries[name] = Entry(
             name=name,
-            dtype=str(loaded).removeprefix("torch."),
+            dtype=dtype_name(loaded),
             shape=tuple(tensor.shape),
             is_parameter=name in parameters,
         )

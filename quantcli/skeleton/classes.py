@@ -23,11 +23,19 @@ class Code:
 
     def find(self, name: str) -> Any:
         """Return the class of this name, or None. Runs the code, and lets through its errors."""
+        reference = self._reference(name)
+        return reference and class_from_folder(reference, absolute(self.folder))
+
+    def has(self, name: str) -> bool:
+        """Return whether the code has a class of this name. Does not run the code."""
+        return self._reference(name) is not None
+
+    def _reference(self, name: str) -> str | None:
         references = self.references.values() if isinstance(self.references, dict) else ()
         for reference in references:
             # a tokenizer has a pair here, a model one string
             if isinstance(reference, str) and reference.rpartition(".")[2] == name:
-                return class_from_folder(reference, absolute(self.folder))
+                return reference
         return None
 
 

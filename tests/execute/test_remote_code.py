@@ -122,3 +122,9 @@ def test_by_command(quux, tmp_path, capsys):
     assert main(["quantize", str(quux), "-o", out, "--trust-remote-code", "-q"]) == 0
     assert (tmp_path / "out" / "modeling_quux.py").read_text() == MODELING
     assert capsys.readouterr().err == ""
+
+
+def test_a_class_of_the_code_that_is_no_model(quux, capsys):
+    options = ["--class", "QuuxConfig", "--trust-remote-code"]
+    assert main(["quantize", str(quux), "--dry-run", *options]) == 3
+    assert capsys.readouterr().err.startswith(f"error: cannot build QuuxModel of {quux}")

@@ -10,6 +10,7 @@ from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.synthetic import forward_names
 from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS, TASKS, Task
 from quantcli.errors import ModelError
+from quantcli.skeleton import find_class
 from quantcli.upstream.transformers import classes_with_head, classes_without_head
 
 _EMBEDDINGS = ("last_hidden_state", "text_embeds", "image_embeds")
@@ -53,9 +54,7 @@ def _embeds(found: Any) -> bool:
 
 def model_class(side: Side) -> Any:
     """Return the class of a side, without loading it."""
-    import transformers
-
-    found = side.model_class or getattr(transformers, side.architecture, None)
+    found = side.model_class or find_class([side.architecture])
     if found is None:
         raise ModelError(
             f"{side.summary.model}: transformers does not know {side.architecture}",

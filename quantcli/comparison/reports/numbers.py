@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from quantcli.comparison.metrics import Metric, any_metric
+from quantcli.text import format_bytes
 
 _SHOWN_UNITS = ("ms", "dB")
 """Units that are printed after a value; bytes are printed as KB, MB or GB."""
 
-_BYTES = (("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
 
 _MAX_DIGITS = 14
 """More additional digits would only show rounding errors."""
@@ -55,7 +55,7 @@ def show_change(metric: str, before: float, now: float) -> str:
 
 def _format(metric: Metric, value: float, more: int) -> str:
     if metric.unit == "bytes":
-        return _bytes(value, more)
+        return format_bytes(value, 3 + more)
     if metric.decimals is None:
         number = _significant(value, more)
     else:
@@ -67,13 +67,6 @@ def _significant(value: float, more: int) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value:#.{3 + more}g}"
-
-
-def _bytes(value: float, more: int) -> str:
-    for unit, size in _BYTES:
-        if abs(value) >= size:
-            return f"{value / size:.{3 + more}f} {unit}"
-    return f"{value:.0f} B"
 
 
 def _as_written(metric: str, limit: float) -> str:
