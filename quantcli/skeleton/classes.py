@@ -46,10 +46,11 @@ def find_class(names: Iterable[str], code: Code | None = None) -> type[PreTraine
     """
     import transformers
 
+    base = transformers.PreTrainedModel
     for name in names:
         found = code.find(name) if code else None
         found = found or getattr(transformers, name, None)
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+        if isinstance(found, type) and issubclass(found, base) and found is not base:
             return found
     return None
 

@@ -1,5 +1,6 @@
-"""What is not public in transformers, torch, Quanto and huggingface_hub, a module per library.
+"""What is not public in transformers, torch, Quanto and huggingface_hub.
 
-Each function here states what it does and, with `relies_on`, which private names it needs. The
-canary tests check every one of those names. Nothing outside this package touches a private name.
+A module's name starts with that of its library. Each function states what it does and, with
+`relies_on`, which private names it needs; so does each class that derives from a private one. The
+canary tests check every one of those names. No other package uses a private name.
 """
