@@ -361,7 +361,7 @@ def test_shipped_recipes_load_by_name(name, model):
 
 
 def test_the_shipped_recipes_are_the_files_of_configs():
-    folder = Path(__file__).parents[1] / "configs"
+    folder = Path(__file__).parents[2] / "configs"
     assert shipped() == {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
