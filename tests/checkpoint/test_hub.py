@@ -410,7 +410,10 @@ def test_a_server_without_ranges(online, model):
 
 @pytest.mark.parametrize("progress", [False, True])
 def test_progress_is_shown_only_where_it_is_wanted(online, model, monkeypatch, progress):
-    # As on a terminal.
+    # As on a terminal, and whatever a test before this one has turned off.
+    from huggingface_hub.utils import enable_progress_bars
+
+    enable_progress_bars()
     monkeypatch.setenv("TQDM_POSITION", "-1")
     monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS", raising=False)
     shown = io.StringIO()
