@@ -338,8 +338,10 @@ def test_shards_and_their_index_are_not_side_files(tmp_path):
     assert side_names(tmp_path) == ["tokenizer.json"]
 
 
-@pytest.mark.parametrize("modules", ["{", "[" * 100_000])
-def test_modules_that_are_not_json(model, modules):
+@pytest.mark.parametrize(
+    ("modules", "fact"), [("{", "line 1"), ("[" * 100_000, "modules.json")], ids=["cut", "nested"]
+)
+def test_modules_that_are_not_json(model, modules, fact):
     write(model, {"modules.json": modules})
-    with refuses(ModelError, "modules.json"):
+    with refuses(ModelError, "modules.json", fact):
         open_checkpoint(str(model)).side_files()
