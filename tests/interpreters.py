@@ -45,7 +45,7 @@ for line in iter(sys.stdin.readline, ""):
 else:
     sys.exit()
 for number, path in enumerate(job["streams"]):
-    stream = os.open(path, os.O_RDWR | os.O_CREAT)
+    stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOCTTY)
     os.dup2(stream, number)
     os.close(stream)
 os.chdir(job["folder"])
@@ -79,17 +79,20 @@ class Child:
     def wait(self) -> subprocess.CompletedProcess[str]:
         """Wait until the process has ended; what it wrote to a stream of its own is with it."""
         if self._done is None:
-            code = int(self._answers.readline())
-            found = [self._folder / name for name in ("stdout", "stderr")]
-            out, err = (path.read_text() if path.exists() else "" for path in found)
-            self._done = subprocess.CompletedProcess([], code, out, err)
+            self._done = subprocess.CompletedProcess([], int(self._answers.readline()))
+            self._done.stdout, self._done.stderr = map(self._written, ("stdout", "stderr"))
         return self._done
 
+    def _written(self, stream: str) -> str:
+        path = self._folder / stream
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def kill(self) -> None:
-        """End the process, and wait until it has."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.wait()
+        """End the process if it still runs, and wait until it has ended."""
+        if self._done is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait()
 
 
 class Interpreter:

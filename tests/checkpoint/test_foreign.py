@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from checkpoints import weights, write
+from messages import as_tuple, assert_silent, refuses
 
 from quantcli.checkpoint import open_checkpoint
 from quantcli.errors import ModelError
@@ -28,69 +27,69 @@ PIPELINE = {
 }
 STATIC = '[{"path": "0_StaticEmbedding", "type": "x.StaticEmbedding"}]'
 
+FLAX = "from_pretrained('NAME', from_flax=True)"
+
 KINDS = [
     pytest.param(
         {"adapter_config.json": LORA, "adapter_model.safetensors": weights(a=(2,)), **TOKENIZER},
-        "NAME is a LoRA adapter, not a whole model",
-        "merge it into its base model (org/base) with peft, and give the result: "
-        "PeftModel.from_pretrained(base, 'NAME').merge_and_unload()",
+        ("NAME", "LoRA adapter"),
+        ("org/base", "peft", "PeftModel.from_pretrained(base, 'NAME').merge_and_unload()"),
         id="lora",
     ),
     pytest.param(
         {**CONFIG, "adapter_config.json": {"peft_type": "IA3"}},
-        "NAME is an adapter (IA3), not a whole model",
-        "merge it into its base model with peft",
+        ("NAME", "adapter", "IA3"),
+        ("merge", "peft"),
         id="other-adapter",
     ),
     pytest.param(
         {"adapter_config.json": {**LORA, "peft_type": "PROMPT_TUNING"}},
-        "NAME is an adapter (PROMPT_TUNING), not a whole model",
-        "it cannot be merged: quantize its base model (org/base) alone",
+        ("NAME", "adapter", "PROMPT_TUNING"),
+        ("cannot be merged", "org/base"),
         id="prompt-tuning",
     ),
-    pytest.param({"adapter_config.json": "{"}, "NAME is an adapter, not", "merge", id="damaged"),
+    pytest.param({"adapter_config.json": "{"}, ("NAME", "adapter"), "merge", id="damaged"),
     pytest.param(
         {"m-q8.gguf": b"", "m-q4.gguf": b"", "README.md": "#"},
-        "NAME is a GGUF model",
-        "from_pretrained('NAME', gguf_file='m-q4.gguf'); del model.hf_quantizer,",
+        ("NAME", "GGUF"),
+        (
+            "AutoModelForCausalLM.from_pretrained('NAME', gguf_file='m-q4.gguf')",
+            "del model.hf_quantizer",
+        ),
         id="gguf",
     ),
-    pytest.param({**CONFIG, "m.GGUF": b""}, "NAME is a GGUF model", "the original", id="GGUF"),
+    pytest.param({**CONFIG, "m.GGUF": b""}, ("NAME", "GGUF"), "original", id="GGUF"),
     pytest.param(
         {**CONFIG, **TOKENIZER, "onnx/model.onnx": b"", "onnx/model.onnx_data": b""},
-        "NAME is an export to ONNX",
-        "give the original model",
+        ("NAME", "ONNX"),
+        "original",
         id="onnx",
     ),
     pytest.param(
         {**CONFIG, "openvino_model.xml": b"", "openvino_model.bin": b""},
-        "NAME is an export to OpenVINO",
-        "give the original model",
+        ("NAME", "OpenVINO"),
+        "original",
         id="openvino",
     ),
     pytest.param(
         {**CONFIG, "tf_model.h5": b""},
-        "NAME has only TensorFlow weights",
-        "from_pretrained('NAME', from_tf=True), then save_pretrained",
+        ("NAME", "TensorFlow"),
+        ("from_pretrained('NAME', from_tf=True)", "save_pretrained"),
         id="tensorflow",
     ),
-    pytest.param(
-        {**CONFIG, "flax_model.msgpack": b""}, "NAME has only Flax weights", "flax", id="flax"
-    ),
-    pytest.param(
-        TOKENIZER, "NAME holds a tokenizer, but no model", "folder or Hub id", id="tokenizer"
-    ),
+    pytest.param({**CONFIG, "flax_model.msgpack": b""}, ("NAME", "Flax"), FLAX, id="flax"),
+    pytest.param(TOKENIZER, ("NAME", "tokenizer"), ("folder", "Hub id"), id="tokenizer"),
     pytest.param(
         {"modules.json": STATIC, "0_StaticEmbedding/model.safetensors": weights(a=(2,))},
-        "NAME is a sentence-transformers model without a transformer",
-        "transformers models only",
+        ("NAME", "sentence-transformers", "transformer"),
+        "transformers",
         id="static-embeddings",
     ),
-    pytest.param({**CONFIG, **TOKENIZER}, "no weights in NAME", "needed: model.safe", id="config"),
+    pytest.param({**CONFIG, **TOKENIZER}, ("weights", "NAME"), "model.safetensors", id="config"),
     pytest.param(
         {"model.safetensors": weights(a=(2,)), **TOKENIZER},
-        "no config.json in NAME",
-        "config.json beside its weights",
+        ("config.json", "NAME"),
+        "config.json",
         id="weights",
     ),
 ]
@@ -104,102 +103,100 @@ def elsewhere(tmp_path, monkeypatch):
     return work
 
 
-def refusal(name):
-    with pytest.raises(ModelError) as caught:
-        open_checkpoint(name)
-    return caught.value.message, caught.value.hint or ""
-
-
 @pytest.mark.parametrize("where", ["folder", "hub"])
-@pytest.mark.parametrize(("files", "message", "hint"), KINDS)
-def test_kinds(hub, elsewhere, files, message, hint, where):
+@pytest.mark.parametrize(("files", "facts", "hint"), KINDS)
+def test_kinds(hub, elsewhere, files, facts, hint, where):
     folder = write(elsewhere / "it", files)
     if where == "hub":
         hub.add_repo("org/it", folder)
     name = "./it" if where == "folder" else "org/it"
-    with hub.in_process():
-        said, hinted = refusal(name)
-    assert said.startswith(message.replace("NAME", name))
-    assert hint.replace("NAME", name) in hinted
+    named, hinted = (
+        tuple(fact.replace("NAME", name) for fact in as_tuple(each)) for each in (facts, hint)
+    )
+    with hub.in_process(), refuses(ModelError, named, hint=hinted):
+        open_checkpoint(name)
 
 
 def test_a_pipeline_names_its_parts(hub, elsewhere):
     folder = write(elsewhere / "sd", PIPELINE)
-    said, hint = refusal("sd/")
-    assert said == "sd/ is a diffusers pipeline, not one model"
-    assert hint == "give one of its models: sd/text_encoder, sd/unet"
+    parts = ("sd/text_encoder", "sd/unet")
+    with refuses(ModelError, "sd/", "diffusers pipeline", hint=parts) as raised:
+        open_checkpoint("sd/")
+    assert_silent(raised.value.hint, "hf download")
     assert list(open_checkpoint("sd/text_encoder").tensors) == ["a"]
     hub.add_repo("org/sd", folder)
-    with hub.in_process():
-        said, hint = refusal("org/sd")
-    assert said == "org/sd is a diffusers pipeline, not one model"
-    assert hint == (
-        "download it (hf download org/sd --local-dir sd), "
-        "then give one of its models: sd/text_encoder, sd/unet"
-    )
+    ways = ("hf download org/sd --local-dir sd", *parts)
+    with hub.in_process(), refuses(ModelError, "org/sd", "diffusers pipeline", hint=ways):
+        open_checkpoint("org/sd")
 
 
 def test_a_folder_of_models_names_them(elsewhere):
     write(elsewhere / "runs", {**below("a", MODEL), **below("b/best", MODEL), "log.txt": "x"})
-    said, hint = refusal("runs")
-    assert said == "runs is not a model itself, but holds models"
-    assert hint == "give one of its models: runs/a, runs/b/best"
+    with refuses(ModelError, "runs", "models", hint=("runs/a", "runs/b/best")):
+        open_checkpoint("runs")
     write(elsewhere / "runs", {f"c{i}/{name}": x for i in range(9) for name, x in MODEL.items()})
-    assert refusal("runs")[1].endswith("runs/c2 and 6 more")
+    with refuses(ModelError, "runs", hint=("runs/a", "runs/c2", "6 more")):
+        open_checkpoint("runs")
 
 
 def test_the_folder_of_a_cache_names_its_snapshot(elsewhere):
     write(elsewhere / "models--org--name", below("snapshots/0123", MODEL))
-    assert refusal("models--org--name")[1].endswith("models--org--name/snapshots/0123")
+    with refuses(ModelError, (), hint="models--org--name/snapshots/0123"):
+        open_checkpoint("models--org--name")
 
 
 def test_empty(hub, elsewhere):
     (elsewhere / "none" / ".git").mkdir(parents=True)
-    assert refusal("none")[0] == "none is an empty folder"
+    with refuses(ModelError, "none", "empty folder"):
+        open_checkpoint("none")
     hub.add_repo("org/none", elsewhere / "none")
-    with hub.in_process():
-        assert refusal("org/none")[0] == "org/none is an empty repository"
+    with hub.in_process(), refuses(ModelError, "org/none", "empty repository"):
+        open_checkpoint("org/none")
 
 
 FILES = [
-    ("model.safetensors", MODEL, "it/model.safetensors is a file, not", "give its folder: it"),
-    ("config.json", MODEL, "it/config.json is a file, not a folder", "give its folder: it"),
-    ("m.safetensors", {}, "holds weights only: there is no config.json", "config.json and its"),
-    ("pytorch_model.bin", {}, "holds weights only: there is no config.json", "config.json"),
-    ("m.gguf", {}, "it/m.gguf is a GGUF model", "from_pretrained('it', gguf_file='m.gguf')"),
-    ("m.onnx", {}, "it/m.onnx is an ONNX file", "give the original model"),
-    ("adapter_model.safetensors", {"adapter_config.json": LORA}, "it is a LoRA", "(org/base)"),
-    ("notes.txt", {}, "it/notes.txt is a file, not a folder", "folder or Hub id"),
+    ("model.safetensors", MODEL, ("it/model.safetensors", "file"), "it"),
+    ("config.json", MODEL, ("it/config.json", "file"), "it"),
+    ("m.safetensors", {}, ("it/m.safetensors", "weights", "config.json"), "config.json"),
+    ("pytorch_model.bin", {}, ("it/pytorch_model.bin", "weights", "config.json"), "config.json"),
+    (
+        "m.gguf",
+        {},
+        ("it/m.gguf", "GGUF"),
+        "AutoModelForCausalLM.from_pretrained('it', gguf_file='m.gguf')",
+    ),
+    ("m.onnx", {}, ("it/m.onnx", "ONNX"), "original"),
+    ("adapter_model.safetensors", {"adapter_config.json": LORA}, ("it", "LoRA"), "org/base"),
+    ("notes.txt", {}, ("it/notes.txt", "file"), ("folder", "Hub id")),
 ]
 
 
-@pytest.mark.parametrize(("name", "files", "message", "hint"), FILES)
-def test_a_file_in_the_place_of_a_folder(elsewhere, name, files, message, hint):
+@pytest.mark.parametrize(("name", "files", "facts", "hint"), FILES)
+def test_a_file_in_the_place_of_a_folder(elsewhere, name, files, facts, hint):
     write(elsewhere / "it", {name: b"", **files})
-    said, hinted = refusal(f"it/{name}")
-    assert message in said
-    assert hint in hinted
+    with refuses(ModelError, facts, hint=hint):
+        open_checkpoint(f"it/{name}")
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("./my-modle", "did you mean ./my-model?"),
-        ("./my_model/", "did you mean ./my-model?"),
-        ("./models/deep", "Hub models are written org/name"),
-        ("./other", "Hub models are written org/name"),
+        ("./my-modle", "./my-model"),
+        ("./my_model/", "./my-model"),
+        ("./models/deep", "org/name"),
+        ("./other", "org/name"),
     ],
 )
 def test_a_folder_that_there_is_not(elsewhere, name, hint):
     write(elsewhere / "my-model", MODEL)
-    assert refusal(name) == (f"no such folder: {name}", hint)
+    with refuses(ModelError, "folder", name, hint=hint):
+        open_checkpoint(name)
 
 
 def test_a_misspelt_folder_that_may_be_a_name(hub, elsewhere):
     write(elsewhere / "my-model", MODEL)
-    with hub.in_process():
-        said, hint = refusal("my-modle")
-    assert re.match("no model my-modle on .*, and no folder my-modle", said)
-    assert hint.startswith("did you mean the folder my-model? If not, check the name")
-    with hub.in_process(offline=True):
-        assert refusal("my-modle")[1].startswith("did you mean the folder my-model?")
+    facts = ("model my-modle", "folder my-modle")
+    with hub.in_process(), refuses(ModelError, facts, hint=("my-model", "name")):
+        open_checkpoint("my-modle")
+    with hub.in_process(offline=True), refuses(ModelError, "my-modle", hint="my-model"):
+        open_checkpoint("my-modle")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from checkpoints import write
+from messages import as_tuple, refuses
 
 from quantcli.checkpoint import open_checkpoint
 from quantcli.checkpoint.archive import list_records
@@ -173,13 +174,13 @@ class Malicious:
 def unsound(torch):
     one = {"a": torch.ones(2000)}
     return {
-        "code": ({"a": Malicious()}, "unsafe: pytorch_model.bin"),
-        "number": ({**one, "n": 3}, "holds more than tensors by name: 'n' is int"),
-        "nested": ({"state_dict": one}, "holds more than tensors by name: 'state_dict' is dict"),
-        "list": ([torch.ones(2)], "holds list, not tensors by name"),
-        "number-as-name": ({1: torch.ones(2)}, "holds a tensor under 1, which is not a name"),
-        "sparse": ({"a": torch.ones(2).to_sparse()}, "'a' is sparse or quantized"),
-        "dtype": ({"a": torch.ones(2, dtype=torch.complex128)}, "unknown dtype: complex128"),
+        "code": ({"a": Malicious()}, ("unsafe", "code")),
+        "number": ({**one, "n": 3}, ("'n'", "int")),
+        "nested": ({"state_dict": one}, ("'state_dict'", "dict")),
+        "list": ([torch.ones(2)], "list"),
+        "number-as-name": ({1: torch.ones(2)}, ("1", "name")),
+        "sparse": ({"a": torch.ones(2).to_sparse()}, ("'a'", "sparse")),
+        "dtype": ({"a": torch.ones(2, dtype=torch.complex128)}, ("'a'", "dtype", "complex128")),
     }
 
 
@@ -188,34 +189,27 @@ def unsound(torch):
     "what", ["code", "number", "nested", "list", "number-as-name", "sparse", "dtype"]
 )
 def test_more_than_tensors(torch, folder, what, legacy):
-    value, message = unsound(torch)[what]
-    with pytest.raises(ModelError) as caught:
+    value, facts = unsound(torch)[what]
+    with refuses(ModelError, BIN, *as_tuple(facts)):
         open_checkpoint(str(write(folder, {BIN: save(torch, value, legacy)})))
-    assert message in caught.value.message
     assert not Path("/tmp/quantcli-was-here").exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "facts"),
     [
-        pytest.param(lambda _: b"", "is not a file of torch.save", id="empty"),
-        pytest.param(lambda _: b"<html>", "is not a file of torch.save", id="web-page"),
+        pytest.param(lambda _: b"", "torch.save", id="empty"),
+        pytest.param(lambda _: b"<html>", "torch.save", id="web-page"),
         pytest.param(
-            lambda _: b"version https://git-lfs.github.com/spec/v1\n",
-            "is a Git LFS pointer",
-            id="lfs",
+            lambda _: b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", id="lfs"
         ),
-        pytest.param(lambda whole: whole[:-10], "is truncated or damaged", id="cut-at-the-end"),
-        pytest.param(lambda whole: whole[:300], "is truncated or damaged", id="cut-at-the-start"),
+        pytest.param(lambda whole: whole[:-10], ("truncated", "damaged"), id="cut-at-the-end"),
+        pytest.param(lambda whole: whole[:300], ("truncated", "damaged"), id="cut-at-the-start"),
         pytest.param(
-            lambda whole: rezip(whole, compress=zipfile.ZIP_DEFLATED),
-            "is compressed",
-            id="compressed",
+            lambda whole: rezip(whole, compress=zipfile.ZIP_DEFLATED), "compressed", id="compressed"
         ),
         pytest.param(
-            lambda whole: rezip(whole, drop=("data.pkl",)),
-            "not one that torch.save wrote",
-            id="no-pickle",
+            lambda whole: rezip(whole, drop=("data.pkl",)), ("zip", "torch.save"), id="no-pickle"
         ),
         pytest.param(
             lambda whole: rezip(whole, add={"archive/constants.pkl": b""}),
@@ -224,34 +218,33 @@ def test_more_than_tensors(torch, folder, what, legacy):
         ),
         pytest.param(
             lambda whole: rezip(whole, drop=("data/0",), add={"archive/data/0": b"1234"}),
-            "the storage of tensor 'a' has 4 bytes where 8,000 are needed",
+            ("'a'", "4 bytes", "8,000"),
             id="short-storage",
         ),
         pytest.param(
-            lambda whole: rezip(whole, drop=("data/0",)), "is truncated or damaged", id="no-storage"
+            lambda whole: rezip(whole, drop=("data/0",)), ("truncated", "data/0"), id="no-storage"
         ),
         pytest.param(
             lambda whole: rezip(
                 whole, drop=("data.pkl",), add={"archive/data.pkl": b"\x80\x02garbage"}
             ),
-            "pytorch_model.bin",
+            (),
             id="pickle-damaged",
         ),
         pytest.param(
             lambda whole: rezip(whole, add={"other/data.pkl": b"1"}),
-            "two records named data.pkl",
+            ("two", "data.pkl"),
             id="two",
         ),
     ],
 )
-def test_a_file_that_is_not_sound(torch, folder, content, message):
+def test_a_file_that_is_not_sound(torch, folder, content, facts):
     whole = save(torch, {"a": torch.ones(2000)})
-    with pytest.raises(ModelError) as caught:
+    with refuses(ModelError, BIN, *as_tuple(facts)):
         open_checkpoint(str(write(folder, {BIN: content(whole)})))
-    assert message in caught.value.message
 
 
 def test_legacy_cut(torch, folder):
     whole = save(torch, {"a": torch.ones(2000)}, legacy=True)
-    with pytest.raises(ModelError, match="truncated or damaged"):
+    with refuses(ModelError, BIN, "truncated", "damaged"):
         open_checkpoint(str(write(folder, {BIN: whole[:-100]})))

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from messages import refuses
 from safetensors.torch import load_file, save_file
 
 import quantcli
@@ -48,9 +49,8 @@ def spoilt(folder, target, name, value):
 @pytest.mark.parametrize(("kind", "stored", "parameter", "options"), PLACES)
 def test_refused(tiny_model, tmp_path, kind, stored, parameter, options, value):
     folder = spoilt(tiny_model(kind), tmp_path / "model", stored, value)
-    with pytest.raises(ModelError, match="not finite") as caught:
+    with refuses(ModelError, parameter or stored, "not finite", "1 NaN"):
         quantcli.quantize(folder, allow_unquantized=True, output=tmp_path / "out", **options)
-    assert caught.value.message.startswith(f"{parameter or stored}: ")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
@@ -59,7 +59,7 @@ def test_refused(tiny_model, tmp_path, kind, stored, parameter, options, value):
 def test_refused_in_half(tiny_model, tmp_path, weights, dtype):
     name = "encoder.layer.1.intermediate.dense.weight"
     folder = spoilt(tiny_model("bert", dtype), tmp_path / "model", name, float("nan"))
-    with pytest.raises(ModelError, match=f"{name}: weights are not finite"):
+    with refuses(ModelError, name, "not finite"):
         quantcli.quantize(folder, weights=weights, output=tmp_path / "out")
 
 
@@ -84,7 +84,7 @@ def test_weights_that_went_away(tiny_model, tmp_path, when, monkeypatch):
         monkeypatch.setattr(Readers, "prepare", lambda readers: (remove(), prepare(readers)))
     from quantcli.api import make_request, quantize_request
 
-    with pytest.raises(ModelError, match=r"model\.safetensors no longer exists"):
+    with refuses(ModelError, str(folder / "model.safetensors")):
         quantize_request(
             make_request(folder),
             output=tmp_path / "out",

@@ -85,13 +85,3 @@ def test_what_the_quantizer_says(frozen):
     assert quantizer.is_serializable()
     assert not quantizer.is_trainable
     assert not quantizer.is_compileable
-
-
-@pytest.mark.parametrize("bits", [2, 4])
-def test_unpack_as_quanto_does(bits):
-    from optimum.quanto.tensor.packed import pack_weights
-
-    from quantcli.kinds.unpack import TorchLibrary
-
-    values = torch.randint(0, 2**bits, (24, 5), dtype=torch.uint8)
-    assert torch.equal(TorchLibrary.unpack(pack_weights(values, bits), bits), values)

@@ -71,27 +71,6 @@ def test_same_kernel_as_in_memory(frozen, in_memory):
     assert "TinyGemmWeightQBitsTensor" in {kind.__name__ for kind in kinds.values()}
 
 
-def test_rows_that_tinygemm_refuses():
-    """Plain Quanto cannot freeze these in memory (`expect N to be dividable by 16`)."""
-    from optimum.quanto import MaxOptimizer, qint4, quantize_weight
-
-    from quantcli.kinds.registry import freeze
-    from quantcli.kinds.weights import assemble
-
-    linear = torch.nn.Linear(256, 24, dtype=torch.bfloat16)
-    scale, shift = MaxOptimizer()(linear.weight, qtype=qint4, axis=0, group_size=128)
-    weight = quantize_weight(linear.weight, qint4, 0, scale, shift, group_size=128, optimized=False)
-    parts = {}
-    weight.save_to_state_dict(parts, "", keep_vars=False)
-    module = freeze(linear, "qint4", 128)
-    module.weight = assemble(module, parts)
-    module.bias = linear.bias
-    example = torch.randn(3, 256, dtype=torch.bfloat16)
-    expected = example @ weight.dequantize().t() + linear.bias
-    with torch.no_grad():
-        assert torch.equal(module(example), expected)
-
-
 def test_unaligned_file_does_not_crash(frozen, tmp_path):
     """torch's bfloat16 x int8 kernel loads with aligned instructions."""
     directory = shutil.copytree(frozen("bert", "int8", "bfloat16"), tmp_path / "frozen")
@@ -104,26 +83,6 @@ def test_unaligned_file_does_not_crash(frozen, tmp_path):
     loaded = quantcli.load(directory)
     assert all(module.weight._data.data_ptr() % 16 == 0 for _, module in freezing.qmodules(loaded))
     freezing.run(loaded)
-
-
-@pytest.mark.parametrize("columns", [16, 20, 33, 100])
-def test_columns_that_crash_torch(columns):
-    """Quanto's in-memory int8 x bfloat16 ends the process for 20 and 100 columns."""
-    from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
-
-    from quantcli.kinds.registry import freeze
-    from quantcli.kinds.weights import assemble
-
-    linear = torch.nn.Linear(columns, 24, dtype=torch.bfloat16)
-    scale = AbsmaxOptimizer()(linear.weight, qtype=qint8, axis=0)
-    weight = quantize_weight(linear.weight, qint8, 0, scale)
-    module = freeze(linear, "qint8", None)
-    module.weight = assemble(module, {"_data": weight._data, "_scale": weight._scale})
-    module.bias = linear.bias
-    example = torch.randn(3, columns, dtype=torch.bfloat16)
-    expected = example.float() @ weight.dequantize().float().t() + linear.bias
-    with torch.no_grad():
-        assert torch.allclose(module(example).float(), expected, atol=0.05)
 
 
 def mapped_spans(path: Path) -> list[tuple[int, int]]:

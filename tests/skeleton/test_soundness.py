@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from messages import assert_says
 
 from quantcli.cli import main
 
@@ -26,8 +27,7 @@ def test_what_is_no_dtype(tiny_model, tmp_path, capsys, command, dtype, key):
     folder = changed(tiny_model("bert"), tmp_path / "model", **{key: dtype})
     assert main([command, folder]) == 3
     error = capsys.readouterr().err.splitlines()[0]
-    value = json.dumps(dtype)
-    assert error == f"error: config.json of {folder} is damaged: {key} cannot be {value}"
+    assert_says(error, "error:", "config.json", folder, key, json.dumps(dtype))
 
 
 def test_in_a_part_of_the_config(tiny_model, tmp_path, capsys):
@@ -35,15 +35,15 @@ def test_in_a_part_of_the_config(tiny_model, tmp_path, capsys):
     text["dtype"] = "nn"
     folder = changed(tiny_model("clip"), tmp_path / "model", text_config=text)
     assert main(["size", folder]) == 3
-    assert 'text_config.dtype cannot be "nn"' in capsys.readouterr().err
+    assert_says(capsys.readouterr().err, "text_config.dtype", '"nn"')
 
 
 def test_a_dtype_that_no_model_computes_in(tiny_model, tmp_path, capsys):
     folder = changed(tiny_model("bert"), tmp_path / "model", dtype="float8_e4m3fn")
     assert main(["size", folder]) == 3
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.endswith("is torch.float8_e4m3fn, a dtype that models cannot compute in")
-    assert hint == "hint: --rest bfloat16 loads it as bfloat16"
+    assert_says(error, "error:", folder, "torch.float8_e4m3fn")
+    assert_says(hint, "hint:", "--rest bfloat16")
     assert main(["quantize", folder, "--rest", "bfloat16", "-o", str(tmp_path / "out"), "-q"]) == 0
 
 

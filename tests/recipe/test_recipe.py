@@ -4,65 +4,66 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from messages import Facts, assert_silent, refuses
 
 from quantcli.comparison.gates import NAMED
 from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError
 from quantcli.recipe import Choice, Compare, Gates, Recipe, Rule, load_recipe, shipped
 
-DTYPES = "int8, int4, int2, float8, float8_e5m2"
-ALL_DTYPES = f"{DTYPES}, float16, bfloat16"
+DTYPES = ("int8", "int4", "int2", "float8", "float8_e5m2")
+ALL_DTYPES = (*DTYPES, "float16", "bfloat16")
 KEYS = "model, weights, embeddings, rest, optimizer, group_size, include, exclude, rules"
-ALL_KEYS = f"{KEYS}, compare, gates"
-SPELLING = "write metric, operator and limit: kl_mean<=0.02; operators: <=, >=, <, >, =="
+ALL_KEYS = (*KEYS.split(", "), "compare", "gates")
+SPELLING = ("kl_mean<=0.02", "<=,", ">=,", "<,", ">,", "==")
 
-
-BETWEEN = "give a number from {} to {}"
 
 WRONG_TABLES = [
-    ("compare", 'text = "a"', "text: must be a list, not text", None),
-    ("compare", 'text = [""]', "text[0]: must not be empty", None),
-    ("compare", "image = [1]", "image[0]: must be text in quotes, not a whole number", None),
-    ("compare", 'data = ["a"]', "data: must be text in quotes, not a list", None),
-    ("compare", 'task = "causal"', "task: unknown task: causal", "did you mean causal-lm?"),
-    ("compare", "samples = 0", "samples: must be 1 or more, not 0", None),
-    ("compare", "samples = true", "samples: must be a whole number, not true or false", None),
-    ("compare", "max_tokens = -1", "max_tokens: must be 1 or more, not -1", None),
-    ("compare", "seed = -1", "seed: must be between 0 and 4294967295, not -1", None),
+    ("compare", 'text = "a"', ("text", "list", "text"), None),
+    ("compare", 'text = [""]', ("text[0]", "empty"), None),
+    ("compare", "image = [1]", ("image[0]", "text", "whole number"), None),
+    ("compare", 'data = ["a"]', ("data", "text", "list"), None),
+    ("compare", 'task = "causal"', ("task", "task", "causal"), "causal-lm"),
+    ("compare", "samples = 0", ("samples", "1", "0"), None),
+    ("compare", "samples = true", ("samples", "whole number", "true or false"), None),
+    ("compare", "max_tokens = -1", ("max_tokens", "1", "-1"), None),
+    ("compare", "seed = -1", ("seed", "0", "4294967295", "-1"), None),
     (
         "compare",
         "seed = 4294967296",
-        "seed: must be between 0 and 4294967295, not 4294967296",
+        ("seed", "0", "4294967295", "4294967296"),
         None,
     ),
-    ("gates", "min_cosine = 7", "min_cosine: cosine_*: 7 is out of range", BETWEEN.format(-1, 1)),
-    ("gates", "min_cosine = true", "min_cosine: must be a number, not true or false", None),
-    ("gates", 'min_cosine = "1"', "min_cosine: must be a number, not text", None),
-    ("gates", "max_kl = nan", "max_kl: kl_mean: nan is not a finite number", "give 0 or more"),
-    ("gates", "max_kl = inf", "max_kl: kl_mean: inf is not a finite number", "give 0 or more"),
-    ("gates", "max_kl = -1", "max_kl: kl_mean: -1 is out of range", "give 0 or more"),
+    ("gates", "min_cosine = 7", ("min_cosine", "cosine_*", "7", "range"), ("-1", "1")),
+    ("gates", "min_cosine = true", ("min_cosine", "number", "true or false"), None),
+    ("gates", 'min_cosine = "1"', ("min_cosine", "number", "text"), None),
+    ("gates", "max_kl = nan", ("max_kl", "kl_mean", "nan", "finite"), "0"),
+    ("gates", "max_kl = inf", ("max_kl", "kl_mean", "inf", "finite"), "0"),
+    ("gates", "max_kl = -1", ("max_kl", "kl_mean", "-1", "range"), "0"),
     (
         "gates",
         "min_top1 = 99",
-        "min_top1: top1_agreement: 99 is out of range",
-        BETWEEN.format(0, 1),
+        ("min_top1", "top1_agreement", "99", "range"),
+        ("0", "1"),
     ),
     (
         "gates",
         "min_coverage = 2",
-        "min_coverage: coverage: 2 is out of range",
-        BETWEEN.format(0, 1),
+        ("min_coverage", "coverage", "2", "range"),
+        ("0", "1"),
     ),
-    ("gates", 'strict = "yes"', "strict: must be true or false, not text", None),
-    ("gates", 'gate = "a<=1"', "gate: must be a list, not text", None),
-    ("gates", 'gate = ["a=1"]', "gate[0]: not a gate: a=1", SPELLING),
-    ("gates", 'gate = ["a<=1", "a<1b"]', "gate[1]: not a gate: a<1b: 1b is not a number", SPELLING),
+    ("gates", 'strict = "yes"', ("strict", "true or false", "text"), None),
+    ("gates", 'gate = "a<=1"', ("gate", "list", "text"), None),
+    ("gates", 'gate = ["a=1"]', ("gate[0]", "a=1"), SPELLING),
+    ("gates", 'gate = ["a<=1", "a<1b"]', ("gate[1]", "a<1b", "1b", "number"), SPELLING),
 ]
-"""Table, line, what is wrong with it, and the way out."""
+"""Table, line, the key and the facts of what is wrong with it, and those of the way out."""
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -71,189 +72,190 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
-    assert error.value.exit_code == 2
-    assert "\n" not in error.value.message
-    return error.value.message, error.value.hint
+@contextmanager
+def wrong(facts: Facts, hint: Facts | None) -> Iterator[None]:
+    """Expect one line that holds the facts, and a hint that holds its own, or None for no hint.
+
+    A hint that is one fact is one name: no other dtype or key is in it.
+    """
+    with refuses(UsageError, facts, hint=hint or ()) as raised:
+        yield
+    assert raised.value.exit_code == 2
+    assert "\n" not in raised.value.message
+    assert (raised.value.hint is None) == (hint is None)
+    if isinstance(hint, str):
+        assert_silent(raised.value.hint, *{*ALL_KEYS, *ALL_DTYPES} - {hint})
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "hint"),
+    ("text", "facts", "hint"),
     [
-        pytest.param(
-            'weigths = "int8"', "unknown key: weigths", "did you mean weights?", id="misspelt-key"
-        ),
-        pytest.param("zzz = 1", "unknown key: zzz", f"one of: {ALL_KEYS}", id="unknown-key"),
+        pytest.param('weigths = "int8"', ("key", "weigths"), "weights", id="misspelt-key"),
+        pytest.param("zzz = 1", ("key", "zzz"), ALL_KEYS, id="unknown-key"),
         pytest.param(
             'weigths = "int8"\nrest = 3',
-            "unknown key: weigths",
-            "did you mean weights?",
+            ("key", "weigths"),
+            "weights",
             id="keys-before-values",
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\nweight = "int4"',
-            "unknown key: rules[0].weight",
-            "did you mean weights?",
+            ("key", "rules[0].weight"),
+            "weights",
             id="misspelt-key-of-a-rule",
         ),
         pytest.param(
             'weights = "int9"',
-            "weights: unknown weight dtype: int9",
-            "did you mean int8?",
+            ("weights", "dtype", "int9"),
+            "int8",
             id="weights",
         ),
         pytest.param(
             'weights = "zzz"',
-            "weights: unknown weight dtype: zzz",
-            f"one of: {ALL_DTYPES}",
+            ("weights", "dtype", "zzz"),
+            ALL_DTYPES,
             id="weights-unlike-any",
         ),
         pytest.param(
             'weights = "{}"',
-            "weights: unknown weight dtype: {}",
-            f"one of: {ALL_DTYPES}",
+            ("weights", "dtype", "{}"),
+            ALL_DTYPES,
             id="braces",
         ),
-        pytest.param(
-            "weights = 3", "weights: must be text in quotes, not a whole number", None, id="int"
-        ),
+        pytest.param("weights = 3", ("weights", "text", "whole number"), None, id="int"),
         pytest.param(
             "weights = 8.5",
-            "weights: must be text in quotes, not a number with a fraction",
+            ("weights", "text", "fraction"),
             None,
             id="float",
         ),
-        pytest.param(
-            "weights = true", "weights: must be text in quotes, not true or false", None, id="bool"
-        ),
+        pytest.param("weights = true", ("weights", "text", "true or false"), None, id="bool"),
         pytest.param(
             "weights = 2026-01-01",
-            "weights: must be text in quotes, not a date or time",
+            ("weights", "text", "date"),
             None,
             id="date",
         ),
-        pytest.param(
-            'weights = ["int8"]', "weights: must be text in quotes, not a list", None, id="list"
-        ),
-        pytest.param("[weights]", "weights: must be text in quotes, not a table", None, id="table"),
-        pytest.param('model = ""', "model: must not be empty", None, id="empty"),
+        pytest.param('weights = ["int8"]', ("weights", "text", "list"), None, id="list"),
+        pytest.param("[weights]", ("weights", "text", "table"), None, id="table"),
+        pytest.param('model = ""', ("model", "empty"), None, id="empty"),
         pytest.param(
             'embeddings = "int8"',
-            "embeddings: int8 embeddings are not supported yet",
-            "the only choice is keep",
+            ("embeddings", "int8"),
+            "keep",
             id="embeddings-of-later",
         ),
         pytest.param(
             'embeddings = "none"',
-            "embeddings: unknown dtype: none",
-            "the only choice is keep",
+            ("embeddings", "dtype", "none"),
+            "keep",
             id="embeddings",
         ),
-        pytest.param('rest = "kep"', "rest: unknown dtype: kep", "did you mean keep?", id="rest"),
+        pytest.param('rest = "kep"', ("rest", "dtype", "kep"), "keep", id="rest"),
         pytest.param(
             'rest = "int8"',
-            "rest: unknown dtype: int8",
-            "one of: keep, float16, bfloat16",
+            ("rest", "dtype", "int8"),
+            ("keep", "float16", "bfloat16"),
             id="rest-quantized",
         ),
         pytest.param(
             'optimizer = "hq"',
-            "optimizer: unknown optimizer: hq",
-            "did you mean hqq?",
+            ("optimizer", "optimizer", "hq"),
+            "hqq",
             id="optimizer",
         ),
         pytest.param(
             'optimizer = "hqq"',
-            "optimizer: hqq is only for int4 and int2",
-            "use max for int8",
+            ("optimizer", "hqq", "int4", "int2"),
+            ("max", "int8"),
             id="hqq-of-int8",
         ),
         pytest.param(
             'weights = "float8"\noptimizer = "hqq"',
-            "optimizer: hqq is only for int4 and int2",
-            "use max for float8",
+            ("optimizer", "hqq", "int4", "int2"),
+            ("max", "float8"),
             id="hqq-of-float8",
         ),
         pytest.param(
             "group_size = 64",
-            "group_size: only for int4 and int2",
-            "int8 has one scale per row: leave out group_size",
+            ("group_size", "int4", "int2"),
+            ("int8", "group_size"),
             id="group-size-of-int8",
         ),
         *(
             pytest.param(
                 f'weights = "int4"\ngroup_size = {size}',
-                f"group_size: {size} is not a positive multiple of 8",
-                "Quanto's own choices are 128, 96, 64 and 32",
+                ("group_size", str(size), "8"),
+                ("128", "96", "64", "32"),
                 id=f"group-size-{size}",
             )
             for size in (-8, 0, 4, 100)
         ),
         pytest.param(
             'weights = "int4"\ngroup_size = "64"',
-            "group_size: must be a whole number, not text",
+            ("group_size", "whole number", "text"),
             None,
             id="group-size-text",
         ),
         pytest.param(
             'weights = "int4"\ngroup_size = true',
-            "group_size: must be a whole number, not true or false",
+            ("group_size", "whole number", "true or false"),
             None,
             id="group-size-bool",
         ),
-        pytest.param('include = "*"', "include: must be a list, not text", None, id="include"),
+        pytest.param('include = "*"', ("include", "list", "text"), None, id="include"),
         pytest.param(
             'exclude = ["*", 1]',
-            "exclude[1]: must be text in quotes, not a whole number",
+            ("exclude[1]", "text", "whole number"),
             None,
             id="exclude",
         ),
-        pytest.param('include = [""]', "include[0]: must not be empty", None, id="empty-glob"),
+        pytest.param('include = [""]', ("include[0]", "empty"), None, id="empty-glob"),
         pytest.param(
             '[rules]\nmatch = "*"',
-            "rules: must be a list, not a table",
-            "write [[rules]], with two brackets",
+            ("rules", "list", "table"),
+            ("[[rules]]",),
             id="one-bracket",
         ),
-        pytest.param('rules = ["*"]', "rules[0]: must be a table, not text", None, id="rule"),
+        pytest.param('rules = ["*"]', ("rules[0]", "table", "text"), None, id="rule"),
         pytest.param(
-            '[[rules]]\nweights = "int4"', "rules[0].match: is missing", None, id="no-match"
+            '[[rules]]\nweights = "int4"', ("rules[0].match", "missing"), None, id="no-match"
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"',
-            "rules[0]: has no effect",
-            "give it weights, group_size or both",
+            ("rules[0]", "effect"),
+            ("weights", "group_size"),
             id="empty-rule",
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\nweights = "kept"',
-            "rules[0].weights: unknown weight dtype: kept",
-            "did you mean keep?",
+            ("rules[0].weights", "dtype", "kept"),
+            "keep",
             id="rule-weights",
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\nweights = "float16"',
-            "rules[0].weights: float16 casts the whole model, so a rule cannot use it",
-            f"one of: {DTYPES}, keep",
+            ("rules[0].weights", "float16", "rule"),
+            (*DTYPES, "keep"),
             id="rule-downcast",
         ),
         pytest.param(
             'weights = "int4"\n[[rules]]\nmatch = "*"\nweights = "int8"\ngroup_size = 64',
-            "rules[0].group_size: only for int4 and int2",
-            "the weights of this rule are int8",
+            ("rules[0].group_size", "int4", "int2"),
+            ("int8",),
             id="rule-group-size",
         ),
         pytest.param(
             '[[rules]]\nmatch = "*"\ngroup_size = 64',
-            "rules[0].group_size: only for int4 and int2",
-            "the weights of this rule are int8",
+            ("rules[0].group_size", "int4", "int2"),
+            ("int8",),
             id="rule-group-size-of-int8",
         ),
         *(
             pytest.param(
                 f'weights = "float16"\n{line}',
-                f"{key}: does not apply, since float16 casts the whole model",
-                f"leave it out, or quantize: {DTYPES}",
+                (key, "float16"),
+                DTYPES,
                 id=f"downcast-{key}",
             )
             for key, line in {
@@ -265,79 +267,65 @@ def refused(error: pytest.ExceptionInfo[UsageError]) -> tuple[str, str | None]:
         ),
         pytest.param(
             'weights = "bfloat16"\noptimizer = "hqq"',
-            "optimizer: hqq is only for int4 and int2",
-            "use max for bfloat16",
+            ("optimizer", "hqq", "int4", "int2"),
+            ("max", "bfloat16"),
             id="downcast-hqq",
         ),
         pytest.param(
             'weights = "float16"\nrest = "bfloat16"',
-            "rest: bfloat16 contradicts weights = float16",
-            "float16 already casts the whole model: leave out rest",
+            ("rest", "bfloat16", "float16"),
+            ("float16", "rest"),
             id="downcast-rest",
         ),
         *(
-            pytest.param(f"[{table}]\n{line}", f"{table}.{message}", hint, id=f"{table}-{line}")
-            for table, line, message, hint in WRONG_TABLES
+            pytest.param(
+                f"[{table}]\n{line}", (f"{table}.{key}", *facts), hint, id=f"{table}-{line}"
+            )
+            for table, line, (key, *facts), hint in WRONG_TABLES
         ),
-        pytest.param(
-            '[compare]\ntxt = ["a"]', "unknown key: compare.txt", "did you mean text?", id="txt"
-        ),
+        pytest.param('[compare]\ntxt = ["a"]', ("key", "compare.txt"), "text", id="txt"),
         pytest.param(
             "[gates]\nmin_cosin = 1",
-            "unknown key: gates.min_cosin",
-            "did you mean min_cosine?",
+            ("key", "gates.min_cosin"),
+            "min_cosine",
             id="min-cosin",
         ),
-        pytest.param("compare = 1", "compare: must be a table, not a whole number", None, id="c"),
-        pytest.param("gates = []", "gates: must be a table, not a list", None, id="gates-list"),
+        pytest.param("compare = 1", ("compare", "table", "whole number"), None, id="c"),
+        pytest.param("gates = []", ("gates", "table", "list"), None, id="gates-list"),
     ],
 )
-def test_a_wrong_recipe_is_refused(text, message, hint, tmp_path):
+def test_a_wrong_recipe_is_refused(text, facts, hint, tmp_path):
     path = written(tmp_path, text)
-    with pytest.raises(UsageError) as error:
+    with wrong((str(path), *facts), hint):
         load_recipe(str(path))
-    assert refused(error) == (f"{path}: {message}", hint)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "facts"),
     [
         pytest.param(
-            b'model = "m"\nweights = int8\n',
-            "not valid TOML: Invalid value (at line 2, column 11)",
-            id="syntax",
+            b'model = "m"\nweights = int8\n', ("TOML", "line 2", "column 11"), id="syntax"
         ),
-        pytest.param(
-            b'rest = "keep"\nrest = "keep"',
-            "not valid TOML: Cannot overwrite a value (at line 2, the last)",
-            id="twice",
-        ),
-        pytest.param(b"\xff\xfe", "not a recipe: it is not UTF-8 text", id="binary"),
+        pytest.param(b'rest = "keep"\nrest = "keep"', ("TOML", "line 2"), id="twice"),
+        pytest.param(b"\xff\xfe", ("UTF-8",), id="binary"),
     ],
 )
-def test_a_file_that_is_not_toml(content, message, tmp_path):
+def test_a_file_that_is_not_toml(content, facts, tmp_path):
     path = tmp_path / "r.toml"
     path.write_bytes(content)
-    with pytest.raises(UsageError) as error:
+    with wrong((str(path), *facts), None):
         load_recipe(str(path))
-    found, hint = refused(error)
-    # Python 3.14 says "at end of document" and such in other words; the line stays.
-    assert found == f"{path}: {message}"
-    assert hint is None
 
 
 def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "flan-t5-smal.toml"
-    with pytest.raises(UsageError) as error:
+    with wrong(str(path), "flan-t5-small"):
         load_recipe(str(path))
-    hint = "shipped recipes: did you mean flan-t5-small?"
-    assert refused(error) == (f"no such recipe: {path}", hint)
 
 
 def test_a_folder_is_not_a_recipe(tmp_path):
-    with pytest.raises(UsageError) as error:
+    with wrong((str(tmp_path), "Is a directory"), None):
         load_recipe(str(tmp_path))
-    assert refused(error) == (f"cannot read recipe {tmp_path}: Is a directory", None)
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -345,24 +333,20 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     # Root may read everything, so the refusal is played.
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr(Path, "read_text", Mock(side_effect=denied))
-    with pytest.raises(UsageError) as error:
+    with wrong((str(path), "Permission denied"), None):
         load_recipe(str(path))
-    assert refused(error) == (f"cannot read recipe {path}: Permission denied", None)
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        pytest.param("flan-t5", "did you mean flan-t5-small?", id="close"),
-        pytest.param(
-            "x", "one of: clip-vit-large-patch14, flan-t5-small, template", id="unlike-any"
-        ),
+        pytest.param("flan-t5", "flan-t5-small", id="close"),
+        pytest.param("x", ("clip-vit-large-patch14", "flan-t5-small", "template"), id="unlike-any"),
     ],
 )
 def test_a_name_that_is_not_shipped(name, hint):
-    with pytest.raises(UsageError) as error:
+    with wrong(("recipe", name), hint):
         load_recipe(name)
-    assert refused(error) == (f"unknown recipe: {name}", hint)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +362,7 @@ def test_shipped_recipes_load_by_name(name, model):
 
 
 def test_the_shipped_recipes_are_the_files_of_configs():
-    folder = Path(__file__).parents[1] / "configs"
+    folder = Path(__file__).parents[2] / "configs"
     assert shipped() == {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
@@ -525,13 +509,10 @@ def test_override_puts_options_on_top():
 
 
 def test_override_validates_anew():
-    with pytest.raises(UsageError) as error:
+    with wrong(("group_size", "int4", "int2"), ("int8", "group_size")):
         Recipe(weights="int4", group_size=64).override(weights="int8")
-    hint = "int8 has one scale per row: leave out group_size"
-    assert refused(error) == ("group_size: only for int4 and int2", hint)
-    with pytest.raises(UsageError) as error:
+    with wrong(("key", "weigths"), "weights"):
         Recipe().override(weigths="int8")
-    assert refused(error) == ("unknown key: weigths", "did you mean weights?")
 
 
 @pytest.mark.parametrize(("weights", "downcast"), [("int8", False), ("bfloat16", True)])

@@ -1,0 +1,63 @@
+"""What frozen modules compute where Quanto's own kernels fail, against the dequantized weight."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from quantcli.kinds.unpack import TorchLibrary, use_torch_unpack
+
+
+@pytest.fixture(autouse=True)
+def _no_compiler():
+    """Dequantize without compiling Quanto's extension, which takes a minute."""
+    use_torch_unpack()
+
+
+def test_rows_that_tinygemm_refuses():
+    """Plain Quanto cannot freeze these in memory (`expect N to be dividable by 16`)."""
+    from optimum.quanto import MaxOptimizer, qint4, quantize_weight
+
+    from quantcli.kinds.registry import freeze
+    from quantcli.kinds.weights import assemble
+
+    linear = torch.nn.Linear(256, 24, dtype=torch.bfloat16)
+    scale, shift = MaxOptimizer()(linear.weight, qtype=qint4, axis=0, group_size=128)
+    weight = quantize_weight(linear.weight, qint4, 0, scale, shift, group_size=128, optimized=False)
+    parts = {}
+    weight.save_to_state_dict(parts, "", keep_vars=False)
+    module = freeze(linear, "qint4", 128)
+    module.weight = assemble(module, parts)
+    module.bias = linear.bias
+    example = torch.randn(3, 256, dtype=torch.bfloat16)
+    expected = example @ weight.dequantize().t() + linear.bias
+    with torch.no_grad():
+        assert torch.equal(module(example), expected)
+
+
+@pytest.mark.parametrize("columns", [16, 20, 33, 100])
+def test_columns_that_crash_torch(columns):
+    """Quanto's in-memory int8 x bfloat16 ends the process for 20 and 100 columns."""
+    from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
+
+    from quantcli.kinds.registry import freeze
+    from quantcli.kinds.weights import assemble
+
+    linear = torch.nn.Linear(columns, 24, dtype=torch.bfloat16)
+    scale = AbsmaxOptimizer()(linear.weight, qtype=qint8, axis=0)
+    weight = quantize_weight(linear.weight, qint8, 0, scale)
+    module = freeze(linear, "qint8", None)
+    module.weight = assemble(module, {"_data": weight._data, "_scale": weight._scale})
+    module.bias = linear.bias
+    example = torch.randn(3, columns, dtype=torch.bfloat16)
+    expected = example.float() @ weight.dequantize().float().t() + linear.bias
+    with torch.no_grad():
+        assert torch.allclose(module(example).float(), expected, atol=0.05)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_unpack_as_quanto_does(bits):
+    from optimum.quanto.tensor.packed import pack_weights
+
+    values = torch.randint(0, 2**bits, (24, 5), dtype=torch.uint8)
+    assert torch.equal(TorchLibrary.unpack(pack_weights(values, bits), bits), values)
