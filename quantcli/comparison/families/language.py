@@ -92,13 +92,32 @@ class _Observed:
         )
 
 
-class CausalLanguage:
-    """Models that continue a text."""
+class _Language:
+    """What models that write text have in common: how their outputs are compared."""
 
     def __init__(self) -> None:
         self.max_tokens = 0
-        self._limit: int | None = None
         self._observed = _Observed()
+
+    def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
+        """Store the distances between the distributions, and the generated tokens."""
+        self._observed.add(feed, original, quantized)
+
+    def metrics(self, seed: int) -> dict[str, Measurement]:
+        """Return KL, agreement, perplexity and how much of the generated texts is the same."""
+        return self._observed.metrics(seed)
+
+    def generated(self, kit: Kit) -> tuple[Generated, ...]:
+        """Return both texts of each sample."""
+        return self._observed.generated(kit)
+
+
+class CausalLanguage(_Language):
+    """Models that continue a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit: int | None = None
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each text of two tokens or more; the first ones also generate."""
@@ -123,18 +142,6 @@ class CausalLanguage:
             found["generated"] = self._continue(model, feed.inputs, clock)
         return found
 
-    def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Store the distances between the distributions, and the generated tokens."""
-        self._observed.add(feed, original, quantized)
-
-    def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement, perplexity and how much of the generated texts is the same."""
-        return self._observed.metrics(seed)
-
-    def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return both texts of each sample."""
-        return self._observed.generated(kit)
-
     def _continue(
         self, model: Any, inputs: Mapping[str, torch.Tensor], clock: Clock
     ) -> torch.Tensor:
@@ -146,16 +153,15 @@ class CausalLanguage:
         return whole[prompt["input_ids"].shape[1] :]
 
 
-class Seq2Seq:
+class Seq2Seq(_Language):
     """Models that generate a text from another text or a recording.
 
     Without a target, the right tokens are those that the original generates.
     """
 
     def __init__(self, kind: str) -> None:
+        super().__init__()
         self._kind = kind
-        self.max_tokens = 0
-        self._observed = _Observed()
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each text or recording, with its target if it has one."""
@@ -182,18 +188,6 @@ class Seq2Seq:
         with clock.forward():
             output = call(model, {**feed.inputs, "labels": labels[None]})
         return {**found, "logits": logits_of(model, output)[0].clone()}
-
-    def observe(self, feed: Feed, original: Outputs, quantized: Outputs) -> None:
-        """Store the distances between the distributions, and the generated tokens."""
-        self._observed.add(feed, original, quantized)
-
-    def metrics(self, seed: int) -> dict[str, Measurement]:
-        """Return KL, agreement, perplexity and how much of the generated texts is the same."""
-        return self._observed.metrics(seed)
-
-    def generated(self, kit: Kit) -> tuple[Generated, ...]:
-        """Return both texts of each sample."""
-        return self._observed.generated(kit)
 
 
 def generate(
