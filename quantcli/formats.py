@@ -12,7 +12,7 @@ from typing import Any
 from quantcli.errors import UsageError, did_you_mean
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Kernel:
     """A kernel of torch that Quanto selects on a CPU for matrices of one compute dtype.
 
@@ -41,7 +41,7 @@ class Kernel:
         return shape[0] % self.rows == 0 and math.prod(shape[1:]) % self.columns == 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class WeightFormat:
     """What weights of one dtype look like.
 

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 _UNITS = (("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
 
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
-"""A step of a dotted name that is a number, such as that of a layer."""
-
 
 def some(
     names: Sequence[str], limit: int = 3, *, separator: str = ", ", noun: str | None = None
@@ -59,4 +56,4 @@ def first_line(error: BaseException) -> str:
 
 def layer_pattern(name: str) -> str:
     """Return the name of a module or tensor with `*` for each number: `layers.*.mlp.weight`."""
-    return _NUMBER.sub("*", name)
+    return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)  # compiled on first use: start-up is short

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantcli.comparison import Comparison, Measurement, SideSummary
+from quantcli.comparison.results import Comparison, Measurement, SideSummary
 
 ORIGINAL = SideSummary(
     model="org/name", revision="abc", architecture="BertModel", fingerprint="f" * 64

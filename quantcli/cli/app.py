@@ -12,7 +12,6 @@ import typer
 from quantcli.cli import compare, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
-from quantcli.cli.usage import explain
 from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(
@@ -76,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _report(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
         words = sys.argv[1:] if arguments is None else arguments
+        from quantcli.cli.usage import explain
+
         return _report(*explain(error, words, _commands()), error.exit_code)
     except MemoryError:
         if debug:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
-
-from quantcli.files import reason, write_error
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +33,8 @@ def print_result(text: str) -> None:
         raise typer.Exit(CLOSED_PIPE) from error
     except OSError as error:
         _discard_output()
+        from quantcli.files import reason, write_error
+
         raise write_error("to standard output", reason(error)) from error
 
 
@@ -87,6 +86,8 @@ def _discard_output() -> None:
 
 def print_json(data: dict[str, Any]) -> None:
     """Print the result as one JSON object."""
+    import json
+
     print_result(json.dumps(data, indent=2))
 
 

@@ -26,7 +26,7 @@ _PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
 """For texts that each come with an image or a recording."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
     """A task of models, and how they are compared by it."""
 

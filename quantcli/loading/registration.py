@@ -19,7 +19,12 @@ from types import ModuleType
 from typing import Any
 
 from quantcli.mark import METHOD, is_ours
-from quantcli.upstream.transformers import QUANTIZERS, section_functions
+
+QUANTIZERS = "transformers.quantizers.auto"
+"""The module that is awaited, as `upstream.transformers` names it: that is not imported before.
+
+Every process that imports torch imports this module.
+"""
 
 
 class _Finder:
@@ -88,13 +93,16 @@ def _wrap_if_ready() -> bool:
 
 
 def _wrap(module: ModuleType) -> None:
-    """Wrap the functions that take a section, once, and remove the finder."""
+    """Remove the finder, and wrap the functions that take a section, once."""
+    # a new list: an import in progress goes on through the old one, and skips no finder; removed
+    # first, since the import below would call it again
+    sys.meta_path = [each for each in sys.meta_path if not isinstance(each, _Finder)]
+    from quantcli.upstream.transformers import section_functions
+
     for owner, name in section_functions(module):
         function = getattr(owner, name)
         if not hasattr(function, "knows_quantcli"):
             setattr(owner, name, staticmethod(_renaming(function)))
-    # a new list: an import in progress goes on through the old one, and skips no finder
-    sys.meta_path = [each for each in sys.meta_path if not isinstance(each, _Finder)]
 
 
 def _renaming(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -99,3 +99,10 @@ def test_other_methods_are_left_alone():
     for ask in (AutoHfQuantizer.supports_quant_method, AutoQuantizationConfig.from_dict):
         with pytest.raises(ValueError, match="no `quant_method` attribute"):
             ask({"quant_method": None})
+
+
+def test_the_awaited_module_is_the_one_that_upstream_names():
+    from quantcli.loading import registration
+    from quantcli.upstream import transformers
+
+    assert registration.QUANTIZERS == transformers.QUANTIZERS

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from quantcli.comparison import Comparison, Measurement, SideSummary
+from quantcli.comparison.results import Comparison, Measurement, SideSummary
 from quantcli.errors import UsageError
 from quantcli.files import read_json, reason, write_report
 

@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Iterator
 
-from quantcli.comparison import Comparison, Measurement
 from quantcli.comparison.gates.baseline import Baseline
 from quantcli.comparison.gates.check import check_regressions, matching
 from quantcli.comparison.gates.gate import (
@@ -18,6 +17,7 @@ from quantcli.comparison.gates.gate import (
     Verdict,
 )
 from quantcli.comparison.metrics import catalogue_name
+from quantcli.comparison.results import Comparison, Measurement
 from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError, did_you_mean
 

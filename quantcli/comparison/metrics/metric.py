@@ -9,7 +9,7 @@ from typing import Literal
 Better = Literal["higher", "lower", "neither"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One metric, or one per output of the model: a `*` in `name` stands for the output.
 

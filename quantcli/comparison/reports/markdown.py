@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from quantcli.comparison import Comparison, Generated
 from quantcli.comparison.gates import Judgement
 from quantcli.comparison.reports.formats import report_format
 from quantcli.comparison.reports.report import Report
@@ -22,6 +21,7 @@ from quantcli.comparison.reports.rows import (
     side_rows,
     unreached_rows,
 )
+from quantcli.comparison.results import Comparison, Generated
 from quantcli.text import plural
 
 MAX_TEXTS = 20

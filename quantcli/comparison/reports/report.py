@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from quantcli.comparison import Comparison
 from quantcli.comparison.gates import Baseline, Judgement, Verdict
+from quantcli.comparison.results import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quantcli.comparison import Comparison, Measurement, group_names
 from quantcli.comparison.metrics import any_metric, catalogue_name
 from quantcli.comparison.reports.numbers import show, show_apart, show_change, show_interval
 from quantcli.comparison.reports.report import Report
+from quantcli.comparison.results import Comparison, Measurement, group_names
 from quantcli.comparison.tasks import TASKS
 
 GATE_COLUMNS = ("gate", "limit", "value", "95 % interval", "verdict")

@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from comparisons import comparison
 
-from quantcli.comparison import Generated
 from quantcli.comparison.gates import (
     Requirements,
     judge,
@@ -21,6 +20,7 @@ from quantcli.comparison.gates import (
 )
 from quantcli.comparison.reports import Report, annotate, junit, markdown, to_json
 from quantcli.comparison.reports.markdown import MAX_TEXTS, escape
+from quantcli.comparison.results import Generated
 
 METRICS = {
     "bytes_original": 307_844_608,
