@@ -10,6 +10,7 @@ import pytest
 import torch
 import trained
 from hub import Hub
+from messages import assert_says, assert_silent
 from safetensors.torch import load_file, save_file
 
 pytestmark = pytest.mark.usefixtures("unloaded")
@@ -210,8 +211,9 @@ def test_samples_that_nothing_prepares(fails, tiny_model, tmp_path, kind, option
 
 def test_outputs_take_no_samples(fails, bert):
     code, error, hint = fails(bert, bert, "--task", "outputs", "--text", "a")
-    assert (code, error) == (2, "--text 1: a comparison of outputs takes no samples")
-    assert hint == "leave it out: the inputs are random, made from the config"
+    assert code == 2
+    assert_says(error, "--text", "outputs", "no samples")
+    assert_says(hint, "leave it out", "random")
 
 
 # Models
@@ -272,9 +274,11 @@ def test_not_a_model(fails, bert, tmp_path, name, says, side):
 
 def test_one_model_alone(fails, bert):
     code, error, hint = fails(bert)
-    assert (code, error) == (2, "missing argument: QUANTIZED")
-    assert hint == "quantcli compare ORIGINAL QUANTIZED"
-    assert fails()[1] == "missing argument: ORIGINAL and QUANTIZED"
+    assert code == 2
+    assert_says(error, "QUANTIZED")
+    assert_silent(error, "ORIGINAL")
+    assert_says(hint, "quantcli compare ORIGINAL QUANTIZED")
+    assert_says(fails()[1], "ORIGINAL", "QUANTIZED")
 
 
 def test_the_hub(fails, bert, tmp_path_factory):

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from messages import refuses
 
 import quantcli
 from quantcli.comparison.gates import save_baseline
@@ -74,57 +75,51 @@ def test_an_output_that_does_not_exist(pair):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message", "hint"),
+    ("arguments", "facts", "hint"),
     [
         pytest.param(
             {"gates": {"max_kll": 1.0}},
-            "gates: unknown key: max_kll",
-            "did you mean max_kl?",
+            ("gates", "max_kll"),
+            "max_kl",
             id="unknown gate",
         ),
         pytest.param(
             {"samples": {"txt": ["a"]}},
-            "samples: unknown key: txt",
-            "did you mean text?",
+            ("samples", "txt"),
+            "text",
             id="unknown key",
         ),
         pytest.param(
             {"samples": {"text": "Hello"}},
-            "samples: text: must be a list, not text",
-            None,
+            ("samples", "text", "a list"),
+            (),
             id="text without a list",
         ),
-        pytest.param(
-            {"samples": {"task": "nope"}}, "samples: task: unknown task: nope", ..., id="task"
-        ),
+        pytest.param({"samples": {"task": "nope"}}, ("samples", "task", "nope"), (), id="task"),
         pytest.param(
             {"samples": {"max_tokens": -5}},
-            "samples: max_tokens: must be 1 or more, not -5",
-            None,
+            ("samples", "max_tokens", "1 or more", "-5"),
+            (),
             id="negative",
         ),
         pytest.param(
             {"gates": {"min_top1": "high"}},
-            "gates: min_top1: must be a number, not text",
-            None,
+            ("gates", "min_top1", "a number"),
+            (),
             id="no number",
         ),
         pytest.param(
             {"gates": {"gate": "kl_mean<=1"}},
-            "gates: gate: must be a list, not text",
-            None,
+            ("gates", "gate", "a list"),
+            (),
             id="gate without a list",
         ),
-        pytest.param(
-            {"gates": ["kl_mean<=1"]}, "gates must be a dict, not a list", None, id="list"
-        ),
+        pytest.param({"gates": ["kl_mean<=1"]}, ("gates", "a dict"), (), id="list"),
     ],
 )
-def test_samples_and_gates_are_checked_as_in_a_recipe(arguments, message, hint):
-    with pytest.raises(quantcli.UsageError) as caught:
+def test_samples_and_gates_are_checked_as_in_a_recipe(arguments, facts, hint):
+    with refuses(quantcli.UsageError, facts, hint=hint):
         quantcli.compare("no/model", "no/other", **arguments)
-    assert caught.value.message == message
-    assert hint is ... or caught.value.hint == hint
 
 
 def test_paths_may_be_path_objects():

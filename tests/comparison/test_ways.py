@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multimodal
 import pytest
+from messages import assert_says, refuses
 
 import quantcli
 from quantcli.comparison.engine.sides import Side
@@ -38,7 +39,8 @@ def test_models_of_no_task(kind, outputs, unreached, model, freeze):
     folder = model(kind)
     found = quantcli.compare(folder, freeze(folder, "int8"), samples=FEW).comparison
     random, *rest = found.notices
-    assert (found.task, random) == ("outputs", "inputs are random, made from the config")
+    assert found.task == "outputs"
+    assert_says(random, "random", "config")
     assert [notice.partition(" quantized ")[0] for notice in rest] == unreached
     assert outputs <= found.metrics.keys()
     assert all(found.metrics[name].value > 0.99 for name in outputs)
@@ -49,16 +51,14 @@ def test_a_task_that_cannot_be_run_is_left_and_told(model):
     found = quantcli.compare(folder, folder, samples=FEW).comparison
     assert found.task == "causal-lm"
     why, random = found.notices
-    assert why.startswith("FuyuForCausalLM cannot be run on ")
-    assert why.endswith("; comparing it as causal-lm, on text alone instead")
-    assert random == "no tokenizer found: using random inputs"
+    assert_says(why, "FuyuForCausalLM", "causal-lm", "text alone")
+    assert_says(random, "tokenizer", "random")
 
 
 def test_a_task_that_was_asked_for_is_not(model):
     folder = model("fuyu")
-    with pytest.raises(quantcli.ModelError, match="cannot be run on") as caught:
+    with refuses(quantcli.ModelError, "FuyuForCausalLM", hint="--task outputs"):
         quantcli.compare(folder, folder, samples={**FEW, "task": "image-text-to-text"})
-    assert caught.value.hint == "try --task outputs"
 
 
 def test_a_way_without_the_metrics_of_the_gates_is_passed_over(model):
@@ -80,7 +80,7 @@ def test_gates_of_a_task_that_cannot_be_run(model, monkeypatch):
         quantcli.compare(folder, folder, samples=FEW, gates={"gate": ["spearman_image >= 0.5"]})
     found = quantcli.compare(folder, folder, samples=FEW).comparison
     assert found.task == "outputs"
-    assert found.notices[0] == "SamModel returns no embedding; comparing its outputs instead"
+    assert_says(found.notices[0], "SamModel", "no embedding", "outputs")
 
 
 def test_a_quantized_model_that_cannot_be_run_is_an_error(tiny_model, monkeypatch):

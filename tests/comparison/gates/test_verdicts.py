@@ -6,6 +6,7 @@ import math
 
 import pytest
 from comparisons import comparison
+from messages import assert_says, refuses
 
 from quantcli.comparison.gates import (
     Judgement,
@@ -25,100 +26,94 @@ def verdicts(metrics, *gates, **changes):
 
 
 @pytest.mark.parametrize(
-    ("gate", "value", "status", "message"),
+    ("gate", "value", "status", "facts"),
     [
-        pytest.param(
-            "kl_mean<=0.02", 0.01, "passed", "is 0.01, which is <= 0.02", id="less-or-equal"
-        ),
-        pytest.param("kl_mean<=0.02", 0.02, "passed", "is 0.02, which is <= 0.02", id="equal"),
-        pytest.param("kl_mean<0.02", 0.02, "failed", "is 0.02, but must be < 0.02", id="not-less"),
-        pytest.param("kl_mean>0.02", 0.02, "failed", "is 0.02, but must be > 0.02", id="not-more"),
-        pytest.param("kl_mean>=0.02", 0.02, "passed", "is 0.02, which is >= 0.02", id="as-much"),
-        pytest.param("kl_mean==0", 0.0, "passed", "is 0, which is == 0", id="exactly"),
-        pytest.param("kl_mean==0", 1e-9, "failed", "is 1e-09, but must be == 0", id="nearly"),
+        pytest.param("kl_mean<=0.02", 0.01, "passed", ("0.01", "<= 0.02"), id="less-or-equal"),
+        pytest.param("kl_mean<=0.02", 0.02, "passed", ("0.02", "<= 0.02"), id="equal"),
+        pytest.param("kl_mean<0.02", 0.02, "failed", ("0.02", "< 0.02"), id="not-less"),
+        pytest.param("kl_mean>0.02", 0.02, "failed", ("0.02", "> 0.02"), id="not-more"),
+        pytest.param("kl_mean>=0.02", 0.02, "passed", ("0.02", ">= 0.02"), id="as-much"),
+        pytest.param("kl_mean==0", 0.0, "passed", ("0", "== 0"), id="exactly"),
+        pytest.param("kl_mean==0", 1e-9, "failed", ("1e-09", "== 0"), id="nearly"),
         pytest.param(
             "kl_mean<=0.02",
             0.0200000012,
             "failed",
-            "is 0.020000001, but must be <= 0.02",
+            ("0.020000001", "<= 0.02"),
             id="digits-that-tell-apart",
         ),
         pytest.param(
             "bytes_quantized<=545000000",
             545123456.0,
             "failed",
-            "is 545123456, but must be <= 545000000",
+            ("545123456", "<= 545000000"),
             id="whole-numbers",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.01, 0.005, 0.015),
             "passed",
-            "is 0.01, which is <= 0.02",
+            ("0.01", "<= 0.02"),
             id="interval-below",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.03, 0.025, 0.035),
             "failed",
-            "is 0.03, but must be <= 0.02",
+            ("0.03", "<= 0.02"),
             id="interval-above",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.018, 0.015, 0.0211),
             "uncertain",
-            "is 0.018, which is <= 0.02, but uncertain: its 95 % interval is 0.015 to 0.0211",
+            ("0.018", "<= 0.02", "uncertain", "95 %", "0.015", "0.0211"),
             id="inside-passing",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.0205, 0.015, 0.03),
             "failed",
-            "is 0.0205, but must be <= 0.02",
+            ("0.0205", "<= 0.02"),
             id="inside-failing",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.018, 0.015, 0.02),
             "passed",
-            "is 0.018, which is <= 0.02",
+            ("0.018", "<= 0.02"),
             id="at-the-end-of-the-interval",
         ),
-        pytest.param(
-            "top1_agreement==1", (1.0, 1.0, 1.0), "passed", "is 1, which is == 1", id="no-width"
-        ),
+        pytest.param("top1_agreement==1", (1.0, 1.0, 1.0), "passed", ("1", "== 1"), id="no-width"),
         pytest.param(
             "kl_mean<=0.02",
             math.nan,
             "failed",
-            "is not a number, but must be <= 0.02",
+            ("not a number", "<= 0.02"),
             id="nan",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (math.nan, 0.01, 0.03),
             "failed",
-            "is not a number, but must be <= 0.02",
+            ("not a number", "<= 0.02"),
             id="nan-with-an-interval",
         ),
         pytest.param(
             "kl_mean<=0.02",
             (0.01, math.nan, math.nan),
             "passed",
-            "is 0.01, which is <= 0.02",
+            ("0.01", "<= 0.02"),
             id="interval-of-nan",
         ),
-        pytest.param(
-            "kl_mean<=0.02", math.inf, "failed", "is inf, but must be <= 0.02", id="infinite"
-        ),
+        pytest.param("kl_mean<=0.02", math.inf, "failed", ("inf", "<= 0.02"), id="infinite"),
     ],
 )
-def test_a_gate(gate, value, status, message):
+def test_a_gate(gate, value, status, facts):
     name = parse_gate(gate).metric
     (verdict,) = verdicts({name: value}, gate, task="causal-lm")
     assert (verdict.metric, verdict.outcome) == (name, status)
-    assert verdict.message == f"{name} {message} (--gate)"
+    assert_says(verdict.message, name, "--gate", *facts)
     assert verdict.origin == "--gate"
 
 
@@ -210,16 +205,14 @@ def test_what_was_not_measured_fails(gate, task):
     (verdict,) = verdicts({"size_ratio": 0.3}, gate, task=task)
     name = parse_gate(gate).metric
     assert (verdict.metric, verdict.value, verdict.status) == (name, None, "failed")
-    assert verdict.message == f"{name} was not measured, but must be >= 0.9 (--gate)"
+    assert_says(verdict.message, name, "not measured", ">= 0.9", "--gate")
 
 
 def test_an_output_that_there_is_not():
     metrics = {"cosine_logits": 1.0, "sqnr_logits": 40.0}
     assert verdicts(metrics, "cosine_logits>=0.9", task="outputs")[0].status == "passed"
-    with pytest.raises(UsageError) as error:
+    with refuses(UsageError, ("--gate", "cosine_logit"), hint="cosine_logits"):
         verdicts(metrics, "cosine_logit>=0.9", task="outputs")
-    assert error.value.message == "--gate: the model has no output for cosine_logit"
-    assert error.value.hint == "did you mean cosine_logits?"
 
 
 def test_values_that_are_not_finite_fail_always():
@@ -229,7 +222,7 @@ def test_values_that_are_not_finite_fail_always():
     (verdict,) = found.verdicts
     assert (verdict.metric, verdict.operator, verdict.limit) == ("nonfinite_text", "<=", 0)
     assert (verdict.value, verdict.status, found.exit_ok) == (3, "failed", False)
-    assert verdict.message == "the output text has NaN or infinite values in 3 of 100 samples"
+    assert_says(verdict.message, "text", "NaN", "3 of 100")
 
 
 def test_an_output_that_was_not_finite_is_not_taken_for_missing():
@@ -246,47 +239,44 @@ def baseline(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("regression", "metrics", "status", "message"),
+    ("regression", "metrics", "status", "facts"),
     [
         pytest.param(
             "kl_mean=50%",
             {"kl_mean": 0.029},
             "passed",
-            "kl_mean is 0.029, which is <= 0.03 (0.02 in the baseline, 50% worse at most)",
+            ("kl_mean", "0.029", "<= 0.03", "0.02", "50%"),
             id="percent",
         ),
         pytest.param(
             "kl_mean=0.001",
             {"kl_mean": 0.0211},
             "failed",
-            "kl_mean is 0.0211, but must be <= 0.021 (0.02 in the baseline, 0.001 worse at most)",
+            ("kl_mean", "0.0211", "<= 0.021", "0.02", "0.001"),
             id="number",
         ),
         pytest.param(
             "top1_agreement=10%",
             {"top1_agreement": (0.82, 0.8, 0.84)},
             "uncertain",
-            "top1_agreement is 0.82, which is >= 0.81, but uncertain:"
-            " its 95 % interval is 0.8 to 0.84"
-            " (0.9 in the baseline, 10% worse at most)",
+            ("top1_agreement", "0.82", ">= 0.81", "uncertain", "0.8", "0.84", "0.9", "10%"),
             id="uncertain",
         ),
-        pytest.param("kl_max=0", {"kl_max": 0.5}, "passed", None, id="better"),
+        pytest.param("kl_max=0", {"kl_max": 0.5}, "passed", ("kl_max", "0.5", "<= 1"), id="better"),
         pytest.param(
             "kl_median=0",
             {},
             "failed",
-            "kl_median was not measured, but must be <= 0.01"
-            " (0.01 in the baseline, 0 worse at most)",
+            ("kl_median", "not measured", "<= 0.01", "0 worse"),
             id="not-measured",
         ),
     ],
 )
-def test_regressions(baseline, regression, metrics, status, message):
+def test_regressions(baseline, regression, metrics, status, facts):
     asked = Requirements(baseline=baseline, regressions=(parse_regression(regression),))
     (verdict,) = judge(comparison(metrics, task="causal-lm"), asked).verdicts
     assert (verdict.outcome, verdict.origin) == (status, "baseline")
-    assert message is None or verdict.message == message
+    assert_says(verdict.message, facts)
 
 
 def test_a_family_of_regressions(tmp_path):
