@@ -16,8 +16,11 @@ METHOD = "quantcli"
 Version 1 of the section had it as `quant_method`.
 """
 
-SECTION_VERSION = 2
-"""The version of the section that is written, and the newest one that can be read."""
+SECTION_VERSION = 3
+"""The newest version of the section that can be read."""
+
+MODULES_VERSION = 2
+"""The version that is written where only modules of Quanto's own are quantized."""
 
 MARK = {"quant_method": None, "requires": METHOD}
 """The entries that mark a section as quantcli's, since version 2.

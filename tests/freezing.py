@@ -44,12 +44,17 @@ def _load(folder: Path, dtype: str | torch.dtype, written: tuple[int, ...]) -> P
 
 
 def freeze_plainly(
-    model: PreTrainedModel, weights: str, *, group_size: int | None = None
+    model: PreTrainedModel,
+    weights: str,
+    *,
+    group_size: int | None = None,
+    embeddings: str | None = None,
 ) -> PreTrainedModel:
     """Quantize and freeze as plain Quanto does, without compiling its extension.
 
-    Tied weights and subclasses of Linear and Conv2d are left alone. `group_size` replaces Quanto's
-    own choice where it divides a row.
+    What Quanto does not quantize, and quantcli does, gets the values that Quanto's functions make
+    of it, dequantized. Tied weights are left alone, but for `embeddings` of a dtype. `group_size`
+    replaces Quanto's own choice where it divides a row.
     """
     from optimum.quanto import qtypes, quantize
 
@@ -57,8 +62,14 @@ def freeze_plainly(
 
     use_torch_unpack()
     tied = {name.rpartition(".")[0] for name in model.all_tied_weights_keys}
-    odd = {name for name, module in model.named_modules() if _is_subclass(module)}
-    quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | odd) or None)
+    kept, adapted = set(), {}
+    for name, (dtype, transposed) in adaptable(model, weights, embeddings).items():
+        kept.add(name.rpartition(".")[0])
+        if dtype is not None:
+            adapted[name] = (dtype, transposed)
+    replace_conv1d(model)
+    quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | kept) or None)
+    adapt_plainly(model, adapted, group_size=group_size)
     for _, module in qmodules(model):
         if group_size is not None:
             columns = module.weight[0].numel()
@@ -91,11 +102,95 @@ def qmodules(model: PreTrainedModel) -> list[tuple[str, Any]]:
     return [(name, m) for name, m in model.named_modules() if isinstance(m, QModuleMixin)]
 
 
-def _is_subclass(module: torch.nn.Module) -> bool:
-    from torch import nn
+def adaptable(
+    model: PreTrainedModel, weights: str, embeddings: str | None
+) -> dict[str, tuple[str | None, bool]]:
+    """Return the parameters that Quanto must not or cannot quantize: dtype, and if transposed.
 
-    kinds = (nn.Linear, nn.Conv2d)
-    return isinstance(module, kinds) and type(module) not in kinds
+    The dtype is None for what is kept.
+    """
+    from quantcli.kinds.registry import kind_for
+    from quantcli.skeleton.routers import is_router
+
+    found: dict[str, tuple[str | None, bool]] = {}
+    for name, module in model.named_modules():
+        kind, reason = kind_for(module)
+        if kind is None or (
+            kind.frozen_as != "parameter" and not reason and not is_router(model, name)
+        ):
+            continue
+        kept = reason is not None or is_router(model, name)
+        dtype = embeddings if kind.is_embedding else weights
+        for parameter, rows in kind.weights(module).items():
+            full = f"{name}.{parameter}" if name else parameter
+            found[full] = (None if kept else dtype, rows.transposed)
+    return found
+
+
+def replace_conv1d(model: PreTrainedModel) -> None:
+    """Replace the Conv1D modules of a model by linear layers that compute the same."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    for name, module in [*model.named_modules()]:
+        if isinstance(module, Conv1D):
+            inputs, outputs = module.weight.shape
+            linear = torch.nn.Linear(inputs, outputs, dtype=module.weight.dtype)
+            linear.weight = torch.nn.Parameter(module.weight.detach().t().contiguous())
+            linear.bias = module.bias
+            model.set_submodule(name, linear)
+
+
+def adapt_plainly(
+    model: PreTrainedModel,
+    adapted: Mapping[str, tuple[str, bool]],
+    *,
+    group_size: int | None = None,
+    optimizer: Any = None,
+) -> dict[str, torch.Tensor]:
+    """Quantize parameters by Quanto's functions, and give them the dequantized values.
+
+    Returns what would be stored of them: Quanto's parts, by name. What would not be smaller is left
+    alone.
+    """
+
+    state = {}
+    for name, (weights, transposed) in adapted.items():
+        parameter = model.get_parameter(name)
+        matrix = parameter.detach().transpose(-1, -2) if transposed else parameter.detach()
+        shape = matrix.shape
+        rows = matrix.reshape(-1, shape[-1]) if _is_batch(model, name) else matrix.contiguous()
+        quantized = quantize_rows(rows.contiguous(), weights, group_size, optimizer)
+        parts: dict[str, torch.Tensor] = {}
+        quantized.save_to_state_dict(parts, f"{name}.", False)
+        if sum(part.nbytes for part in parts.values()) >= parameter.nbytes:
+            continue
+        values = quantized.dequantize().reshape(shape)
+        parameter.data = values.transpose(-1, -2).contiguous() if transposed else values
+        state |= parts
+    return state
+
+
+def quantize_rows(rows: torch.Tensor, weights: str, group_size: int | None, optimizer: Any) -> Any:
+    """Quantize rows as a module of Quanto does with its weight, in Quanto's plain layout."""
+    from optimum import quanto
+
+    qtype = quanto.qtypes[QTYPES[weights]]
+    if qtype.bits == 8:
+        scale = quanto.AbsmaxOptimizer()(rows, qtype=qtype, axis=0)
+        return quanto.quantize_weight(rows, qtype, 0, scale, optimized=False)
+    columns = rows[0].numel()
+    own = next((n for n in (128, 96, 64, 32) if columns > 128 and columns % n == 0), None)
+    size = group_size if group_size and columns % group_size == 0 else own
+    found = optimizer or quanto.MaxOptimizer()
+    scale, shift = found(rows, qtype=qtype, axis=0, group_size=size)
+    return quanto.quantize_weight(rows, qtype, 0, scale, shift, size, optimized=False)
+
+
+def _is_batch(model: PreTrainedModel, name: str) -> bool:
+    """Return whether a parameter holds a matrix for each expert."""
+    module = model.get_submodule(name.rpartition(".")[0])
+    return "Expert" in type(module).__name__
 
 
 def inputs(model: PreTrainedModel) -> dict[str, torch.Tensor]:

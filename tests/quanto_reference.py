@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freezing import freeze_module, load_original, qmodules
+from freezing import (
+    QTYPES,
+    adapt_plainly,
+    freeze_module,
+    load_original,
+    qmodules,
+    replace_conv1d,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,8 +19,11 @@ if TYPE_CHECKING:
 
     import torch
 
-DEPARTURES = ("tied", "forward", "smaller")
+DEPARTURES = ("tied", "forward", "smaller", "router")
 """Words of the reasons for which a module that Quanto quantizes may be kept."""
+
+NAMES = {qtype: weights for weights, qtype in QTYPES.items()}
+"""Quanto's name of a weight dtype -> ours."""
 
 State = dict[str, "torch.Tensor"]
 
@@ -25,10 +35,12 @@ def reference(
     dtype: Any = "auto",
     optimizer: Any = None,
     keep: Sequence[str] = (),
+    adapted: Mapping[str, tuple[str, bool]] | None = None,
 ) -> tuple[State, State]:
     """Return Quanto's state dict and that of the model before, as from_pretrained loads it.
 
-    Modules whose name matches a pattern of `keep` are not quantized.
+    Modules whose name matches a pattern of `keep` are not quantized. What is `adapted` is quantized
+    parameter by parameter.
     """
     import torch
     from optimum import quanto
@@ -38,13 +50,17 @@ def reference(
     use_torch_unpack()
     model = load_original(folder, dtype)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    replace_conv1d(model)
+    adapted = adapted or {}
+    exclude = [*keep, *(name.rpartition(".")[0] for name in adapted)]
     quanto.quantize(
-        model, weights=quanto.qtypes[qtype], optimizer=optimizer, exclude=list(keep) or None
+        model, weights=quanto.qtypes[qtype], optimizer=optimizer, exclude=exclude or None
     )
     with torch.no_grad():
         for _, module in qmodules(model):
             freeze_module(module)
-    return model.state_dict(), before
+        parts = adapt_plainly(model, adapted, optimizer=optimizer)
+    return model.state_dict() | parts, before
 
 
 def stored(folder: Path) -> State:
@@ -85,7 +101,12 @@ def check(frozen: Any, folder: Path, qtype: str, **options: Any) -> None:
         for tensor in frozen.plan.tensors
         if tensor.action == "alias" or any(why in tensor.reason for why in DEPARTURES)
     ]
-    expected, before = reference(folder, qtype, keep=kept, **options)
+    adapted = {
+        tensor.name: (NAMES[str(tensor.qtype)], tensor.transposed)
+        for tensor in frozen.plan.quantized
+        if tensor.frozen_as == "parameter"
+    }
+    expected, before = reference(folder, qtype, keep=kept, adapted=adapted, **options)
     _check_stored(frozen, expected, before)
 
 

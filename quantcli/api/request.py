@@ -46,8 +46,8 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
 ) -> Request:
     """Return the request for a model, with options that override a recipe.
 
-    `options` are keys of a recipe (`weights`, `rest`, `optimizer`, `group_size`, `include`,
-    `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
+    `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `group_size`,
+    `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
     quantizes nothing; `class_name` is the model class to load, by default that of the config.
     Raises `UsageError`.

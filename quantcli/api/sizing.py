@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The size of a model at one weight dtype. `quantize` writes exactly `bytes`."""
+    """The size of a model at one weight dtype. `quantize` writes exactly `bytes`.
+
+    `with_int8_embeddings` is what it would write if the embeddings were int8; None where that is
+    little less.
+    """
 
     weights: str
     bytes: int
     ratio: float
     tensors_quantized: int
     coverage: float
+    with_int8_embeddings: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,7 @@ def size(
                 ratio=decided.ratio,
                 tensors_quantized=len(decided.quantized),
                 coverage=decided.coverage,
+                with_int8_embeddings=decided.with_int8_embeddings,
             )
             for decided in plans
         ),
@@ -103,7 +109,7 @@ def _recipe_for(recipe: Recipe, weights: str) -> Recipe:
     if weights in DOWNCASTS:
         return Recipe(model=recipe.model, weights=weights)
     changed = recipe.to_dict() | {"weights": weights}
-    if weights not in GROUPED:
+    if weights not in GROUPED and recipe.embeddings not in GROUPED:
         changed |= {"group_size": None, "optimizer": "max"}
     return Recipe.parse(changed)
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from quantcli.errors import UsageError, did_you_mean
-from quantcli.formats import GROUPED, WEIGHTS, canonical, parse_weights
+from quantcli.formats import GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
 from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
+EMBEDDINGS = ("keep", *QUANTIZED)
 OPTIMIZERS = ("max", "hqq")
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -33,6 +34,10 @@ def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | Non
 
 def _rest(value: str | None) -> str | None:
     return _choice("--rest", RESTS, canonical(value))
+
+
+def _embeddings(value: str | None) -> str | None:
+    return _choice("--embeddings", EMBEDDINGS, canonical(value))
 
 
 def _optimizer(value: str | None) -> str | None:
@@ -127,6 +132,15 @@ Rest = Annotated[
         metavar="|".join(RESTS),
         callback=_rest,
         help="Dtype of the unquantized weights and of the scales. [default: keep]",
+    ),
+]
+Embeddings = Annotated[
+    str | None,
+    typer.Option(
+        "--embeddings",
+        metavar="DTYPE",
+        callback=_embeddings,
+        help=f"Dtype of the embeddings: {', '.join(EMBEDDINGS)}. [default: keep]",
     ),
 ]
 Optimizer = Annotated[

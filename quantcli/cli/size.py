@@ -20,6 +20,7 @@ Examples:
 def size(
     model: options.Model = None,
     weights: options.ManyWeights = None,
+    embeddings: options.Embeddings = None,
     recipe: options.RecipeName = None,
     revision: options.Revision = None,
     class_name: options.ClassName = None,
@@ -38,6 +39,7 @@ def size(
     footprint = api.size(
         model,
         weights=weights or (),
+        embeddings=embeddings,
         recipe=recipe,
         revision=revision,
         class_name=class_name,
@@ -75,6 +77,7 @@ def to_json(footprint: Footprint) -> dict[str, Any]:
                 "ratio": row.ratio,
                 "tensors_quantized": row.tensors_quantized,
                 "coverage": row.coverage,
+                "with_int8_embeddings": row.with_int8_embeddings,
             }
             for row in footprint.predictions
         ],

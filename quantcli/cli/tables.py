@@ -42,7 +42,15 @@ def size_table(footprint: Footprint) -> Table:
             str(row.tensors_quantized),
             f"{row.coverage:.1%}",
         )
+    smaller = [row for row in footprint.predictions if row.with_int8_embeddings]
+    if smaller:
+        sizes = (f"{row.weights} {_smaller(row.with_int8_embeddings, nbytes)}" for row in smaller)
+        table.caption = f"with --embeddings int8: {', '.join(sizes)}"
     return table
+
+
+def _smaller(nbytes: int | None, whole: int) -> str:
+    return f"{format_bytes(nbytes or 0)} ({(nbytes or 0) / max(whole, 1):.3f})"
 
 
 def dtypes_table(footprint: Footprint) -> Table:
@@ -59,7 +67,11 @@ def footprint_table(plan: Plan) -> Table:
     table = _table(title, ["", "dtype"], ["bytes", "size", "ratio"])
     _footprint_rows(table, "original", plan.original_dtypes, plan.original_bytes)
     _footprint_rows(table, plan.weights, plan.stored_dtypes(), plan.original_bytes)
-    table.caption = f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
+    caption = f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
+    if plan.with_int8_embeddings:
+        smaller = _smaller(plan.with_int8_embeddings, plan.original_bytes)
+        caption += f"; with --embeddings int8: {smaller}"
+    table.caption = caption
     return table
 
 

@@ -10,8 +10,8 @@ import torch
 
 from quantcli.dtypes import is_float
 from quantcli.errors import ModelError
-from quantcli.execute.reading import Reader, Workspace
 from quantcli.execute.shard import ShardFile
+from quantcli.execute.workspace import Reader, Workspace
 from quantcli.kinds.layout import packed_rows
 from quantcli.planning import TensorPlan
 from quantcli.quantizers import blockwise
@@ -141,7 +141,8 @@ class Worker:
 
     def _frozen_shift(self, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         tensor = self._tensor
-        uses_kernel = tensor.weight_format.uses_kernel(
+        # a module that sees its parameters dequantized keeps them in the plain layout
+        uses_kernel = tensor.frozen_as != "parameter" and tensor.weight_format.uses_kernel(
             tensor.quantized_shape, tensor.dtype, tensor.group_size
         )
         return blockwise.tinygemm_shift(scale, shift) if uses_kernel else shift

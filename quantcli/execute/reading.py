@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 
 from quantcli.checkpoint import TensorRecord
 from quantcli.dtypes import SIZES
 from quantcli.errors import MachineError, ModelError
+from quantcli.execute.arranged import PiecesReader, TransposedReader
+from quantcli.execute.workspace import Reader, Workspace
 from quantcli.files import read_error
 from quantcli.planning import Source, TensorPlan
-
-
-class Workspace:
-    """Reusable buffers of one thread, by name. They grow to the largest block that was requested.
-
-    Blocks stay in cache only if their memory is the same from one block to the next.
-    """
-
-    def __init__(self) -> None:
-        self._buffers: dict[str, torch.Tensor] = {}
-
-    def take(self, name: str, dtype: torch.dtype, numel: int) -> torch.Tensor:
-        """Return a flat tensor of `numel` elements, uninitialized."""
-        nbytes = numel * dtype.itemsize
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.numel() < nbytes:
-            buffer = torch.empty(nbytes, dtype=torch.uint8)
-            self._buffers[name] = buffer
-        return buffer[:nbytes].view(dtype)
-
-
-class Reader(Protocol):
-    """Reads the elements of one parameter."""
-
-    def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
-        """Fill `out`, flat, with the elements from `start` on, cast to its dtype."""
+from quantcli.skeleton import Binding
 
 
 class FileReader:
@@ -47,6 +25,7 @@ class FileReader:
     def __init__(self, descriptor: int, record: TensorRecord) -> None:
         self._descriptor = descriptor
         self._record = record
+        self.numel = math.prod(record.shape)
         self._dtype = getattr(torch, record.dtype)
         self._itemsize = SIZES[record.dtype]
 
@@ -96,22 +75,33 @@ class Readers:
 
     def open(self, tensor: TensorPlan) -> Reader:
         """Return a reader of an entry. A conversion loads its sources now."""
-        binding = self._source.binding(tensor.name)
-        assert binding is not None, tensor.name
-        if binding.convert is not None:
-            dtype = getattr(torch, tensor.dtype)
-            return MemoryReader(binding.convert(lambda name: self.whole(name).to(dtype)))
-        record = self._source.checkpoint.tensors[binding.sources[0]]
-        if record.strided:
-            return MemoryReader(self._source.checkpoint.read(record.name))
-        return FileReader(self._descriptor(record.file), record)
+        reader = self._open(tensor)
+        return TransposedReader(reader, tensor.shape) if tensor.transposed else reader
+
+    def _open(self, tensor: TensorPlan) -> Reader:
+        binding = self._binding(tensor)
+        if self.is_streamed(tensor):
+            pieces = [self._piece(name) for name in binding.sources]
+            return pieces[0] if len(pieces) == 1 else PiecesReader(pieces)
+        if binding.convert is None:
+            return MemoryReader(self._source.checkpoint.read(binding.sources[0]))
+        dtype = getattr(torch, tensor.dtype)
+        return MemoryReader(binding.convert(lambda name: self.whole(name).to(dtype)))
 
     def is_streamed(self, tensor: TensorPlan) -> bool:
         """Return whether an entry can be read in rows, without loading all of it."""
+        binding = self._binding(tensor)
+        strided = any(self._source.checkpoint.tensors[name].strided for name in binding.sources)
+        return (binding.convert is None or binding.end_to_end) and not strided
+
+    def _binding(self, tensor: TensorPlan) -> Binding:
         binding = self._source.binding(tensor.name)
         assert binding is not None, tensor.name
-        record = self._source.checkpoint.tensors[binding.sources[0]]
-        return binding.convert is None and not record.strided
+        return binding
+
+    def _piece(self, name: str) -> FileReader:
+        record = self._source.checkpoint.tensors[name]
+        return FileReader(self._descriptor(record.file), record)
 
     def whole(self, name: str) -> torch.Tensor:
         """Read one tensor of the checkpoint into memory, in its own dtype."""

@@ -14,9 +14,10 @@ from typing import Protocol
 import torch
 
 from quantcli.errors import MachineError
-from quantcli.execute.reading import Readers, Workspace
+from quantcli.execute.reading import Readers
 from quantcli.execute.shard import ShardFile, layout
 from quantcli.execute.tasks import Unit, batches, run_unit, units
+from quantcli.execute.workspace import Workspace
 from quantcli.files import is_forbidden, is_full, output_error
 from quantcli.kinds.layout import Stored
 from quantcli.planning import Plan, Source

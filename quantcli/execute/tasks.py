@@ -9,8 +9,9 @@ import torch
 
 from quantcli.dtypes import SIZES
 from quantcli.execute.blocks import BLOCK_BYTES, Worker
-from quantcli.execute.reading import Readers, Workspace
+from quantcli.execute.reading import Readers
 from quantcli.execute.shard import ShardFile
+from quantcli.execute.workspace import Workspace
 from quantcli.kinds.layout import packed_rows
 from quantcli.planning import TensorPlan
 from quantcli.quantizers.whole import needs_whole

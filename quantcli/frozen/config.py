@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from quantcli.kinds.layout import default_group_size
-from quantcli.mark import MARK, SECTION, SECTION_VERSION
+from quantcli.mark import MARK, MODULES_VERSION, SECTION, SECTION_VERSION
 from quantcli.planning import Plan, TensorPlan
 from quantcli.upstream.transformers import classes_with_head
 
@@ -28,14 +28,10 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         frozen["tie_word_embeddings"] = False
     section = {
         **MARK,
-        "version": SECTION_VERSION,
+        "version": _section_version(plan),
         "weights": plan.weights,
         "architecture": plan.architecture,
-        "modules": {
-            tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
-            for tensor in plan.quantized
-            if tensor.extra_for is None
-        },
+        **_quantized(tensor for tensor in plan.tensors if tensor.extra_for is None),
         "untied": list(plan.untied),
         "computed": [tensor.name for tensor in plan.tensors if tensor.action == "compute"],
     }
@@ -61,12 +57,35 @@ def with_section(config: Mapping[str, Any], section: Mapping[str, Any]) -> dict[
 def _extra(plan: Plan) -> dict[str, Any]:
     """Return what is stored for other classes: their modules, and the names of all tensors."""
     extra = [tensor for tensor in plan.tensors if tensor.extra_for is not None]
-    modules = {
-        tensor.module: {"weights": tensor.qtype, "group_size": tensor.group_size}
-        for tensor in extra
-        if tensor.qtype is not None
+    stored = [part.name for tensor in extra for part in tensor.stored]
+    return {**_quantized(extra), "tensors": stored}
+
+
+def _quantized(tensors: Iterable[TensorPlan]) -> dict[str, Any]:
+    """Return which modules and single parameters are quantized, and which parameters share one.
+
+    Plain Quanto knows modules alone, so the other keys are there only where they are needed.
+    """
+    found: dict[str, dict[str, Any]] = {"modules": {}, "parameters": {}, "shared": {}}
+    shared = {}
+    for tensor in tensors:
+        spec = {"weights": tensor.qtype, "group_size": tensor.group_size}
+        if tensor.frozen_as == "parameter":
+            found["parameters"][tensor.name] = spec
+        elif tensor.qtype is not None:
+            found["modules"][tensor.module] = spec
+        elif tensor.alias_of is not None:
+            shared[tensor.name] = tensor.alias_of
+    found["shared"] = {
+        name: owner for name, owner in shared.items() if owner in found["parameters"]
     }
-    return {"modules": modules, "tensors": [part.name for t in extra for part in t.stored]}
+    return {key: value for key, value in found.items() if value or key == "modules"}
+
+
+def _section_version(plan: Plan) -> int:
+    """Return the oldest version of the section that says how to load a plan's output."""
+    plain = all(tensor.frozen_as == "quanto" for tensor in plan.quantized)
+    return MODULES_VERSION if plain else SECTION_VERSION
 
 
 def quanto_map(plan: Plan) -> dict[str, dict[str, str]]:
@@ -91,6 +110,8 @@ def plain_quanto_loads(plan: Plan) -> bool:
 
 def _is_plain(tensor: TensorPlan) -> bool:
     """Return whether plain Quanto loads a quantized entry, and can compute with it."""
+    if tensor.frozen_as != "quanto":
+        return False
     shape, group_size = tensor.quantized_shape, tensor.group_size
     if tensor.weight_format.is_grouped and group_size != default_group_size(shape):
         return False

@@ -24,11 +24,14 @@ COMPLAINTS = {
 }
 """The type of pydantic's error -> the message."""
 
+OPTIONAL = ("extra", "parameters", "shared")
+"""Keys that a section has only where it needs them."""
+
 HINT = "copy or download config.json again, or quantize the original again"
 
 
 class ModuleSection(BaseModel):
-    """How the weight of one module is quantized."""
+    """How the weight of one module, or one parameter, is quantized."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -49,6 +52,8 @@ class ExtraSection(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     modules: dict[str, ModuleSection] = Field(default_factory=dict)
+    parameters: dict[str, ModuleSection] = Field(default_factory=dict)
+    shared: dict[str, str] = Field(default_factory=dict)
     tensors: list[str] = Field(default_factory=list)
 
 
@@ -61,6 +66,8 @@ class Section(BaseModel):
     weights: str = ""
     architecture: str | None = Field(default=None, min_length=1)
     modules: dict[str, ModuleSection]
+    parameters: dict[str, ModuleSection] = Field(default_factory=dict)
+    shared: dict[str, str] = Field(default_factory=dict)
     untied: list[str]
     computed: list[str]
     extra: ExtraSection = Field(default_factory=ExtraSection)
@@ -85,4 +92,4 @@ def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> 
         path = ".".join(map(str, (SECTION, *detail["loc"])))
         complaint = COMPLAINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
         raise ModelError(f"{where} is damaged: {path} {complaint}", hint=HINT) from error
-    return found.model_dump(exclude={"extra"} if "extra" not in section else None)
+    return found.model_dump(exclude={key for key in OPTIONAL if key not in section})

@@ -9,7 +9,7 @@ from optimum.quanto import QConv2d
 from torch import nn
 
 from quantcli.kinds.frozen import FrozenModule
-from quantcli.kinds.kind import Kind
+from quantcli.kinds.kind import ModuleKind
 from quantcli.kinds.registry import register
 
 ROWS = 8
@@ -21,12 +21,13 @@ class FrozenConv2d(FrozenModule, QConv2d):  # type: ignore[misc]
 
 
 @register
-class Conv2d(Kind):
+class Conv2d(ModuleKind):
     """2-D convolutions: a row is the filter of an output channel."""
 
     module_class = nn.Conv2d
     frozen_class = FrozenConv2d
     methods = ("forward", "_conv_forward")
+    quantos_own = True
 
     def trial_shape(self, module: nn.Module) -> tuple[int, ...]:
         """Return the module's own shape, with few output channels where it has one group."""

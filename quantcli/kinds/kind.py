@@ -1,15 +1,15 @@
-"""What a kind of module is: what it takes, and how its weight is quantized, stored and run."""
+"""What a kind of module is: what it takes, and how its weights are quantized, stored and run."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from optimum.quanto import QModuleMixin, qtypes
 
 from quantcli.formats import WeightFormat
-from quantcli.kinds.layout import Stored, stored_parts
+from quantcli.kinds.layout import Rows, Stored, stored_parts
 from quantcli.kinds.probe import computes_as
 
 if TYPE_CHECKING:
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
 ACTIVATION_SCALES = ("input_scale", "output_scale")
 """Scalars that Quanto stores with every quantized module: 1 where weights alone are quantized."""
 
+FrozenAs = Literal["quanto", "module", "parameter"]
+"""What a module with quantized weights is once it is loaded. quanto: a module that plain Quanto
+makes of it too. module: such a module, where plain Quanto makes none. parameter: itself, with its
+own code, which sees its quantized parameters dequantized.
+"""
+
 
 class Kind(ABC):
     """One kind of module that can be quantized.
 
     A subclass with `@register` in a file of this package adds a kind. `module_class` is the class
-    of torch or transformers, and `frozen_class` what it becomes: a `FrozenModule` and Quanto's (or
-    our own) `QModuleMixin`. `parameter` is the name of the parameter that is quantized, `tensors`
-    are all that a module of this kind may own, and `methods` those that decide what it computes.
+    of torch or transformers whose modules are of the kind, its subclasses included.
     """
 
     module_class: type[nn.Module]
-    frozen_class: type[QModuleMixin]
-    parameter: str = "weight"
-    tensors: frozenset[str] = frozenset({"weight", "bias"})
-    methods: tuple[str, ...] = ("forward",)
+    frozen_as: FrozenAs
+    is_embedding = False
+    """Whether it is a table of rows to look up, quantized only where a recipe asks for that."""
+    takes_a_table = False
+    """Whether its modules can compute with the quantized table of an embedding as their weight."""
 
     @property
     def name(self) -> str:
@@ -45,7 +50,63 @@ class Kind(ABC):
         return isinstance(module, self.module_class)
 
     def skip_reason(self, module: nn.Module) -> str | None:
-        """Return why the weight of a module of this kind must be kept, None where it need not.
+        """Return why the weights of a module of this kind must be kept, None where they need not.
+
+        Another kind may take the module then.
+        """
+        del module
+        return None
+
+    @abstractmethod
+    def weights(self, module: nn.Module) -> dict[str, Rows]:
+        """Return the parameters that can be quantized, by name, and how each is seen as rows."""
+
+    def stored(
+        self,
+        module: str,
+        weight: str,
+        rows: Rows,
+        dtype: str,
+        weight_format: WeightFormat,
+        group_size: int | None,
+    ) -> tuple[Stored, ...]:
+        """List what is stored for one weight, of `dtype`, of the module of this name."""
+        parts = stored_parts(f"{module}.{weight}", rows.shape, dtype, weight_format, group_size)
+        if self.frozen_as == "parameter":
+            return parts
+        scales = (f"{module}.{name}" for name in ACTIVATION_SCALES)
+        return (*parts, *(Stored(name=name, dtype=dtype, shape=()) for name in scales))
+
+    @abstractmethod
+    def freeze(
+        self, module: nn.Module, weights: Mapping[str, tuple[WeightFormat, int | None]]
+    ) -> nn.Module:
+        """Return the frozen counterpart of a module, without its weights, on the meta device.
+
+        `weights` are the format and the group size of each weight, by name.
+        """
+
+
+class ModuleKind(Kind):
+    """Modules that become modules of Quanto, or of ours that follow its protocol.
+
+    `frozen_class` is a `FrozenModule` and a `QModuleMixin`. `tensors` are all that a module of this
+    kind may own, and `methods` those that decide what it computes. `quantos_own` says that plain
+    Quanto quantizes it too.
+    """
+
+    frozen_class: type[QModuleMixin]
+    tensors: frozenset[str] = frozenset({"weight", "bias"})
+    methods: tuple[str, ...] = ("forward",)
+    quantos_own = False
+
+    @property
+    def frozen_as(self) -> FrozenAs:  # type: ignore[override]
+        """What its modules become."""
+        return "quanto" if self.quantos_own else "module"
+
+    def skip_reason(self, module: nn.Module) -> str | None:
+        """Return why a subclass cannot become the plain class.
 
         Quanto replaces a subclass by the plain class. That is right only where the subclass
         computes what the plain class does, from the same tensors.
@@ -53,18 +114,31 @@ class Kind(ABC):
         own, plain = type(module), self.module_class
         if own is plain:
             return None
-        if self._has_more(module):
+        if has_more(module, self.tensors):
             return f"{own.__name__} is a {self.name} with extra tensors"
         changed = any(getattr(own, name) is not getattr(plain, name) for name in self.methods)
         if changed and not computes_as(module, self):
             return f"{own.__name__} is a {self.name} with its own forward"
         return None
 
-    def _has_more(self, module: nn.Module) -> bool:
-        """Return whether a module owns tensors or modules that the plain class does not."""
-        owned = {name for name, _ in module.named_parameters(recurse=False)}
-        more = (*module.named_buffers(recurse=False), *module.named_children())
-        return bool(owned - self.tensors or more)
+    def weights(self, module: nn.Module) -> dict[str, Rows]:
+        """Return the weight, where the module has one: a row is an output."""
+        return weight_alone(module)
+
+    def freeze(
+        self, module: nn.Module, weights: Mapping[str, tuple[WeightFormat, int | None]]
+    ) -> nn.Module:
+        """Return the frozen counterpart of a module, without its weight, on the meta device."""
+        weight_format, group_size = weights["weight"]
+        frozen: Any = self.frozen_class.qcreate(
+            self.plain(module), weights=qtypes[str(weight_format.qtype)], device="meta"
+        )
+        frozen.weight_group_size = group_size
+        return frozen.eval()  # type: ignore[no-any-return]
+
+    def plain(self, module: nn.Module) -> nn.Module:
+        """Return what Quanto makes the frozen counterpart of."""
+        return module
 
     @abstractmethod
     def trial_shape(self, module: nn.Module) -> tuple[int, ...]:
@@ -78,31 +152,15 @@ class Kind(ABC):
     def examples(self, trial: nn.Module) -> Iterator[torch.Tensor]:
         """Yield inputs in float64 on which subclass and plain class are compared."""
 
-    def quantized_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape in which a weight of `shape` is quantized: the rows come first."""
-        return shape
 
-    def stored(
-        self,
-        module: str,
-        shape: tuple[int, ...],
-        dtype: str,
-        weight_format: WeightFormat,
-        group_size: int | None,
-    ) -> tuple[Stored, ...]:
-        """List what is stored for the module of this name, whose weight has `shape` and `dtype`."""
-        quantized = self.quantized_shape(shape)
-        weight = f"{module}.{self.parameter}"
-        parts = stored_parts(weight, quantized, dtype, weight_format, group_size)
-        scales = (f"{module}.{name}" for name in ACTIVATION_SCALES)
-        return (*parts, *(Stored(name=name, dtype=dtype, shape=()) for name in scales))
+def weight_alone(module: nn.Module) -> dict[str, Rows]:
+    """Return the parameter `weight` of a module in its own shape, if it is a parameter."""
+    weight = dict(module.named_parameters(recurse=False)).get("weight")
+    return {} if weight is None else {"weight": Rows(shape=tuple(weight.shape))}
 
-    def freeze(self, module: nn.Module, qtype: str, group_size: int | None) -> QModuleMixin:
-        """Return the frozen counterpart of a module, without its weight, on the meta device.
 
-        Raises `KeyError` for an unknown qtype.
-        """
-        quantized: Any = self.frozen_class.qcreate(module, weights=qtypes[qtype], device="meta")
-        quantized.weight_group_size = group_size
-        frozen: QModuleMixin = quantized.eval()
-        return frozen
+def has_more(module: nn.Module, tensors: frozenset[str]) -> bool:
+    """Return whether a module owns other tensors than these, or modules."""
+    owned = {name for name, _ in module.named_parameters(recurse=False)}
+    more = (*module.named_buffers(recurse=False), *module.named_children())
+    return bool(owned - tensors or more)

@@ -36,6 +36,38 @@ class Stored:
         return math.prod(self.shape) * SIZES[self.dtype]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """How a parameter is seen as rows to quantize.
+
+    `shape` is the shape in which it is quantized, rows first. If it is `transposed`, its last two
+    dimensions are swapped for that: it is stored as (..., inputs, outputs), and a row is an output.
+    """
+
+    shape: tuple[int, ...]
+    transposed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenWeight:
+    """How a quantized parameter is stored: its format, the shape of its rows, its group size."""
+
+    weight_format: WeightFormat
+    shape: tuple[int, ...]
+    group_size: int | None
+
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each stored part."""
+        return part_shapes(self.shape, self.weight_format, self.group_size)
+
+    def nbytes(self, itemsize: int) -> int:
+        """Return the bytes of the parts; an element of a scale takes `itemsize`."""
+        return sum(
+            math.prod(shape) * (1 if name.endswith(DATA) else itemsize)
+            for name, shape in self.parts().items()
+        )
+
+
 def default_group_size(shape: tuple[int, ...]) -> int | None:
     """Return the group size that Quanto takes for grouped formats, or None for one group a row.
 

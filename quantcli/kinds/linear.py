@@ -1,17 +1,17 @@
-"""`nn.Linear`."""
+"""`nn.Linear`, and the Conv1D of GPT-2, which is one with its weight transposed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
-from optimum.quanto import QLinear, WeightQBitsTensor
+from optimum.quanto import QLinear
 from torch import nn
 
 from quantcli.kinds.frozen import FrozenModule
-from quantcli.kinds.kind import Kind
+from quantcli.kinds.kind import ModuleKind
+from quantcli.kinds.product import linear
 from quantcli.kinds.registry import register
-from quantcli.kinds.weights import format_of_module
 
 ROWS, COLUMNS = 8, 24
 """The size at which a subclass is tried: what it computes does not depend on its size."""
@@ -22,29 +22,17 @@ class FrozenLinear(FrozenModule, QLinear):  # type: ignore[misc]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
         """Compute as Quanto does, but with a dequantized weight where its own way fails."""
-        if self._kernel_fails(input):
-            output: torch.Tensor = torch.matmul(input, self.weight.dequantize().t())
-            return output if self.bias is None else output + self.bias
-        return super().forward(input)  # type: ignore[no-any-return]
-
-    def _kernel_fails(self, input: torch.Tensor) -> bool:  # noqa: A002 - torch's name
-        if type(self.weight) is WeightQBitsTensor:
-            # transposing this tensor subclass sets a version counter, which inference mode forbids
-            return torch.is_inference_mode_enabled()
-        weight_format = format_of_module(self)
-        kernel = weight_format.kernel
-        if weight_format.is_grouped or kernel is None or input.device.type != "cpu":
-            return False
-        shape = (self.out_features, self.in_features)
-        return input.dtype is getattr(torch, kernel.dtype) and not kernel.works(shape)
+        return linear(input, self.weight, self.bias)
 
 
 @register
-class Linear(Kind):
+class Linear(ModuleKind):
     """Linear layers, row by row."""
 
     module_class = nn.Linear
     frozen_class = FrozenLinear
+    quantos_own = True
+    takes_a_table = True
 
     def trial_shape(self, module: nn.Module) -> tuple[int, ...]:
         """Return a shape of a few rows."""

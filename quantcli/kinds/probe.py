@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from quantcli.kinds.kind import Kind
+    from quantcli.kinds.kind import ModuleKind
+
+REFUSALS = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
+"""What a forward raises for an input that it does not take."""
 
 
-def computes_as(module: nn.Module, kind: Kind) -> bool:
+def computes_as(module: nn.Module, kind: ModuleKind) -> bool:
     """Return whether a module's forward gives what the plain class of its kind gives.
 
     Both run in float64 on random weights of a mean that is not zero, on the examples of the kind.
@@ -24,23 +27,23 @@ def computes_as(module: nn.Module, kind: Kind) -> bool:
         return all(_agree(trial, kind, example) for example in kind.examples(trial))
 
 
-def _trial(module: nn.Module, kind: Kind) -> nn.Module:
+def _trial(module: nn.Module, kind: ModuleKind) -> nn.Module:
     """Return a copy of the module with small random weights in place of its own."""
     trial: Any = copy.deepcopy(module)
     shape = kind.trial_shape(module)
     kind.resize(trial, shape)
     weight = torch.randn(shape, dtype=torch.float64) + 0.5
-    setattr(trial, kind.parameter, nn.Parameter(weight))
+    trial.weight = nn.Parameter(weight)
     if getattr(module, "bias", None) is not None:
         trial.bias = nn.Parameter(torch.randn(shape[0], dtype=torch.float64))
     return trial  # type: ignore[no-any-return]
 
 
-def _agree(trial: nn.Module, kind: Kind, example: torch.Tensor) -> bool:
+def _agree(trial: nn.Module, kind: ModuleKind, example: torch.Tensor) -> bool:
     expected = kind.module_class.forward(trial, example)
     try:
         found = type(trial).forward(trial, example)
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+    except REFUSALS:
         return False
     if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
         return False

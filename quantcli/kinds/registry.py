@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, TypeVar
 
 import quantcli.kinds
+from quantcli.formats import format_of
 from quantcli.kinds.kind import Kind
 
 if TYPE_CHECKING:
-    from optimum.quanto import QModuleMixin
     from torch import nn
 
 K = TypeVar("K", bound=type[Kind])
+
+Spec = tuple[str, int | None]
+"""How a weight is quantized: the name of its qtype, and its group size."""
 
 _REGISTERED: list[Kind] = []
 
@@ -27,24 +31,46 @@ def register(kind: K) -> K:
 
 @cache
 def kinds() -> tuple[Kind, ...]:
-    """Return every kind of module that can be quantized."""
+    """Return every kind of module that can be quantized, those of Quanto's own kernels first."""
     for module in iter_modules(quantcli.kinds.__path__, "quantcli.kinds."):
         import_module(module.name)
-    return tuple(_REGISTERED)
+    return tuple(sorted(_REGISTERED, key=lambda kind: kind.frozen_as == "parameter"))
 
 
-def freeze(module: nn.Module, qtype: str, group_size: int | None) -> QModuleMixin:
-    """Return the frozen counterpart of a module, without its weight, on the meta device.
+def kind_for(module: nn.Module) -> tuple[Kind | None, str | None]:
+    """Return the kind that takes a module, or one that would, and why its weights are kept."""
+    first: tuple[Kind | None, str | None] = (None, None)
+    for kind in kinds():
+        if not (kind.takes(module) and kind.weights(module)):
+            continue
+        reason = kind.skip_reason(module)
+        if reason is None:
+            return kind, None
+        if first[0] is None:
+            first = (kind, reason)
+    return first
 
-    A subclass becomes the plain class, as with Quanto: that this is right was checked when it was
-    quantized. Raises `TypeError` for a module of no kind, `KeyError` for an unknown qtype.
+
+def freeze(module: nn.Module, weights: Mapping[str, Spec], *, adapted: bool) -> nn.Module:
+    """Return the frozen counterpart of a module, without its weights, on the meta device.
+
+    `weights` are its quantized parameters, by name. An `adapted` module keeps its class; otherwise
+    a subclass becomes the plain class, as with Quanto: that this is right was checked when it was
+    quantized. Raises `TypeError` for a module of no kind, `KeyError` for an unknown qtype or name.
     """
-    kind = kind_of(module)
-    if kind is None:
-        raise TypeError(f"{type(module).__name__} has no frozen counterpart")
-    return kind.freeze(module, qtype, group_size)
+    specs = {name: (format_of(qtype), size) for name, (qtype, size) in weights.items()}
+    for kind in kinds():
+        if kind.takes(module) and (kind.frozen_as == "parameter") is adapted:
+            return kind.freeze(module, specs)
+    raise TypeError(f"{type(module).__name__} has no frozen counterpart")
 
 
-def kind_of(module: nn.Module) -> Kind | None:
-    """Return the kind of a module, None if modules like it cannot be quantized."""
-    return next((kind for kind in kinds() if kind.takes(module)), None)
+def share(module: nn.Module, name: str, spec: Spec) -> nn.Module:
+    """Return a module that uses a quantized parameter of another one as its own."""
+    from quantcli.kinds.adapted import FrozenParameters, adapt
+    from quantcli.kinds.layout import Rows
+
+    qtype, group_size = spec
+    shape = tuple(module.get_parameter(name).shape)
+    weights = {name: (format_of(qtype), group_size)}
+    return adapt(module, FrozenParameters, {name: Rows(shape=shape)}, weights, shared=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from optimum.quanto import QModuleMixin
 
 from quantcli.dtypes import dtype_name
-from quantcli.formats import WeightFormat, format_of
-from quantcli.kinds.layout import DATA, grouped_shape, part_shapes
+from quantcli.kinds.layout import FrozenWeight, grouped_shape
 from quantcli.upstream.quanto import (
     Parts,
     grouped_weight,
@@ -22,40 +18,37 @@ ALIGNMENT = 64
 """What torch aligns its own tensors to, in bytes."""
 
 
-def format_of_module(module: QModuleMixin) -> WeightFormat:
-    """Return the format of a quantized module's weight."""
-    return format_of(module.weight_qtype.name)
+def assemble(weight: FrozenWeight, parts: Parts, *, plain: bool = False) -> torch.nn.Parameter:
+    """Make a quantized parameter, in the layout that Quanto selects for its device and dtype.
 
-
-def expected_parts(module: QModuleMixin) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each stored part of a quantized module's weight."""
-    shape = tuple(module.weight.shape)
-    return part_shapes(shape, format_of_module(module), module.weight_group_size)
-
-
-def assemble(module: QModuleMixin, parts: Parts) -> torch.nn.Parameter:
-    """Make the weight of a module, in the layout that Quanto selects for its device and dtype.
-
-    The parts are used in place wherever that layout takes them as they are stored.
+    The parts are used in place wherever that layout takes them as they are stored. In the `plain`
+    layout they always are.
     """
-    make = _assemble_groups if format_of_module(module).is_grouped else _assemble_rows
-    return torch.nn.Parameter(make(module, parts), requires_grad=False)
+    if weight.weight_format.is_grouped:
+        return torch.nn.Parameter(_from_groups(weight, parts, plain), requires_grad=False)
+    return torch.nn.Parameter(_from_rows(weight, parts), requires_grad=False)
 
 
-def _assemble_rows(module: QModuleMixin, parts: Parts) -> torch.Tensor:
+def _from_rows(weight: FrozenWeight, parts: Parts) -> torch.Tensor:
     aligned = _align(parts["_data"], parts["_scale"].dtype)
-    return row_weight(module, {**parts, "_data": aligned}, shape=tuple(module.weight.shape))
+    qtype = str(weight.weight_format.qtype)
+    return row_weight(qtype, {**parts, "_data": aligned}, shape=weight.shape)
 
 
-def _assemble_groups(module: QModuleMixin, parts: Parts) -> torch.Tensor:
-    shape, group_size = tuple(module.weight.shape), module.weight_group_size
+def _from_groups(weight: FrozenWeight, parts: Parts, plain: bool) -> torch.Tensor:
     scale = parts["_scale"]
     # Quanto would select a kernel of the CPU that refuses these weights
-    plain = scale.device.type == "cpu" and format_of_module(module).kernel_fails(
-        shape, dtype_name(scale.dtype), group_size
+    refused = scale.device.type == "cpu" and weight.weight_format.kernel_fails(
+        weight.shape, dtype_name(scale.dtype), weight.group_size
     )
-    grouped = grouped_shape(shape, group_size)
-    return grouped_weight(module, parts, shape=shape, grouped=grouped, plain=plain)
+    return grouped_weight(
+        str(weight.weight_format.qtype),
+        parts,
+        shape=weight.shape,
+        grouped=grouped_shape(weight.shape, weight.group_size),
+        group_size=weight.group_size,
+        plain=plain or refused,
+    )
 
 
 def _align(data: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -86,14 +79,3 @@ def nbytes(tensor: torch.Tensor) -> int:
     """Return the bytes of a tensor; of a quantized one, those of its parts."""
     inner = inner_tensors(tensor)
     return sum(map(nbytes, inner)) if inner else tensor.nbytes
-
-
-def stored_bytes(module: torch.nn.Module) -> int | None:
-    """Return the bytes that the weight of a quantized module takes, None for any other module."""
-    if not isinstance(module, QModuleMixin):
-        return None
-    size: int = module.weight.element_size()
-    return sum(
-        math.prod(shape) * (1 if name.endswith(DATA) else size)
-        for name, shape in expected_parts(module).items()
-    )

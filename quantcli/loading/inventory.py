@@ -12,7 +12,7 @@ from quantcli.dtypes import SAFETENSORS, SIZES, dtype_name, is_float
 from quantcli.errors import ModelError
 from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.write import versions
-from quantcli.loading.naming import Naming
+from quantcli.loading.naming import PART, Naming
 from quantcli.loading.tensors import FLOATS, Header, read_headers
 from quantcli.mark import MANIFEST
 
@@ -90,10 +90,10 @@ def _entries(
     """Return the entries of the model's tensors, under its names and with their new bytes."""
     entries = {}
     for entry in old:
-        scale = ".weight._scale" if entry["action"] == "quantize" else ""
-        name = naming.find(entry["name"].removesuffix(".weight" if scale else "") + scale)
+        scale = "._scale" if entry["action"] == "quantize" else ""
+        name = naming.find(entry["name"] + scale)
         if name is not None:
-            renamed = name.removesuffix("._scale") if scale else name
+            renamed = name.removesuffix(scale)
             entries[renamed] = dict(entry) | {"name": renamed, "bytes": 0}
     for stored, header in headers.items():
         owner = _owner(stored, entries)
@@ -113,11 +113,8 @@ def _new_entry(name: str, header: Header) -> Entry:
 
 def _owner(stored: str, entries: Mapping[str, Entry]) -> str:
     """Return the name of the entry that a stored tensor belongs to."""
-    if stored in entries:
-        return stored
-    module = stored.rpartition(".")[0]
-    weight, dot, _ = stored.partition(".weight._")
-    return f"{weight if dot else module}.weight"
+    name = PART.sub("", stored)
+    return name if name in entries else f"{stored.rpartition('.')[0]}.weight"
 
 
 def _nbytes(header: Header) -> int:

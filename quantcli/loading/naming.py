@@ -13,8 +13,8 @@ from quantcli.upstream.transformers_conversions import prefix_changes, rename
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PART = re.compile(r"(?<=\.weight)\.(_data|_scale|_shift)(\._data)?$")
-"""What follows the name of a weight in the names of its stored parts."""
+PART = re.compile(r"\.(_data|_scale|_shift)(\._data)?$")
+"""What follows the name of a parameter in the names of its stored parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from quantcli.errors import ModelError
-from quantcli.frozen.section import check_section
-from quantcli.kinds.layout import PARTS
+from quantcli.frozen.section import OPTIONAL, check_section
 from quantcli.loading.tensors import FLOATS
 from quantcli.mark import MARK, METHOD, SECTION_VERSION
 from quantcli.upstream.transformers import forget_conversions
@@ -22,18 +21,20 @@ class FrozenConfig(SectionBase):
     """The `quantization_config` of a frozen directory.
 
     `architecture` is the class that was frozen, if that is not `config.architectures[0]`. The names
-    in `modules`, `untied` and `computed` are those of that class. `extra` names modules and tensors
-    that only other classes take.
+    in `modules`, `parameters`, `shared`, `untied` and `computed` are those of that class. `extra`
+    names modules and tensors that only other classes take.
     """
 
     def __init__(self, **section: Any) -> None:
         self.architecture: str | None = None
         self.modules: dict[str, dict[str, Any]] = {}
+        self.parameters: dict[str, dict[str, Any]] = {}
+        self.shared: dict[str, str] = {}
         self.untied: list[str] = []
         self.computed: list[str] = []
         self.extra: dict[str, Any] = {}
-        self.__dict__.update(section)
         self.version = SECTION_VERSION
+        self.__dict__.update(section)
         self.quant_method = cast("Any", METHOD)
 
     @classmethod
@@ -46,7 +47,8 @@ class FrozenConfig(SectionBase):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the section as it is written."""
-        return {**super().to_dict(), **MARK}
+        found = {**super().to_dict(), **MARK}
+        return {key: value for key, value in found.items() if value or key not in OPTIONAL}
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an entry, as the dict of `config.json` does, which transformers expects."""
@@ -63,12 +65,11 @@ class Deserialize(OperationBase):
     def convert(  # type: ignore[override]
         self, input_dict: dict[str, list[torch.Tensor]], **kwargs: Any
     ) -> dict[str, Any]:
-        """Return the parameter `weight` of the module that `full_layer_name` names."""
-        from quantcli.kinds.weights import assemble
-
-        module = _owner(kwargs["model"], kwargs["full_layer_name"])
-        parts = {name.removeprefix("weight."): found[0] for name, found in input_dict.items()}
-        return {"weight": assemble(module, parts)}
+        """Return the parameter that `full_layer_name` names, by the last part of that name."""
+        full_name = kwargs["full_layer_name"]
+        name = full_name.rpartition(".")[2]
+        parts = {part.removeprefix(f"{name}."): found[0] for part, found in input_dict.items()}
+        return {name: _owner(kwargs["model"], full_name).assemble(name, parts)}
 
 
 class FrozenQuantizer(QuantizerBase):
@@ -77,14 +78,12 @@ class FrozenQuantizer(QuantizerBase):
     `directory` is where the weights are, `frozen` the class that they were frozen from.
     """
 
-    serialized_names = {  # noqa: RUF012 - transformers' own declaration
-        "weight": [f"weight.{part}" for part in PARTS]
-    }
     quantization_config: FrozenConfig
 
     def __init__(self, quantization_config: FrozenConfig, **kwargs: Any) -> None:
         super().__init__(quantization_config, **kwargs)
         self._renamings: list[Any] = []
+        self.serialized_names: dict[str, list[str]] = {}
         self.directory = Path()
         self.frozen = ""
 
@@ -111,13 +110,13 @@ class FrozenQuantizer(QuantizerBase):
 
     def param_element_size(self, model: PreTrainedModel, param_name: str, param: Any) -> float:
         """Return the bytes of an element as it is stored, for the choice of devices."""
-        from quantcli.kinds.weights import stored_bytes
+        from quantcli.kinds.frozen import FrozenModule
 
-        is_weight = param_name.rpartition(".")[2] == "weight"
-        stored = stored_bytes(_owner(model, param_name)) if is_weight else None
-        if stored is None:
+        module, name = _owner(model, param_name), param_name.rpartition(".")[2]
+        weights = module.frozen_weights() if isinstance(module, FrozenModule) else {}
+        if name not in weights:
             return float(super().param_element_size(model, param_name, param))
-        return stored / max(int(param.numel()), 1)
+        return weights[name].nbytes(param.element_size()) / max(int(param.numel()), 1)
 
     def get_new_dtype(
         self, converter: Any, param: Any, dtype: torch.dtype | None
@@ -141,7 +140,7 @@ class FrozenQuantizer(QuantizerBase):
         """Place the quantized modules, tie what was tied, and compare the names with the files."""
         from quantcli.kinds.unpack import use_torch_unpack
         from quantcli.loading.naming import Naming
-        from quantcli.loading.placement import place_modules, tie_as_stored
+        from quantcli.loading.placement import Placement, serialized_names, tie_as_stored
         from quantcli.loading.tensors import check_tensors, leave_out, read_headers
 
         if not files:
@@ -157,14 +156,19 @@ class FrozenQuantizer(QuantizerBase):
         if naming.same_class:
             leave_out(model, extra.get("tensors", ()), headers)
         else:
-            config.modules |= extra.get("modules", {})
-        config.modules = place_modules(model, config.modules, naming)
+            for key in ("modules", "parameters", "shared"):
+                getattr(config, key).update(extra.get(key, {}))
+        placement = Placement(model, naming)
+        config.modules = placement.modules(config.modules)
+        config.parameters = placement.parameters(config.parameters)
+        config.shared = placement.shared(config.shared, config.parameters)
+        self.serialized_names = serialized_names(model)
         naming = Naming.of(model, frozen, headers)
         self._renamings = naming.renamings
         config.architecture = type(model).__name__
         config.computed = naming.present(config.computed)
         config.untied = naming.present(config.untied)
-        tie_as_stored(model, config.untied, config.modules)
+        tie_as_stored(model, [*config.untied, *placement.stored], config.shared)
         check_tensors(model, headers, config.computed, naming, self.converters())
 
     def finish(self, model: PreTrainedModel) -> None:

@@ -68,7 +68,7 @@ def check_tensors(
         target, pattern = naming.match(stored, converters)
         name = target
         if target is not None and pattern is not None:
-            name = target.removesuffix("weight") + pattern
+            name = target.removesuffix(target.rpartition(".")[2]) + pattern
         if name is None or name not in expected or name in found:
             extra.append(stored)
             continue
@@ -86,10 +86,8 @@ def check_tensors(
 
 def _expected(model: PreTrainedModel) -> dict[str, Header]:
     """Return every tensor that the model loads; an empty dtype code means any float."""
-    from optimum.quanto import QModuleMixin
-
+    from quantcli.kinds.frozen import FrozenModule
     from quantcli.kinds.layout import DATA
-    from quantcli.kinds.weights import expected_parts, format_of_module
 
     expected: dict[str, Header] = {}
     for name, tensor in model.state_dict().items():
@@ -97,12 +95,13 @@ def _expected(model: PreTrainedModel) -> dict[str, Header]:
             code = "" if tensor.is_floating_point() else CODES[dtype_name(tensor.dtype)]
             expected[name] = (code, tuple(tensor.shape))
     for name, module in model.named_modules():
-        if isinstance(module, QModuleMixin):
-            del expected[f"{name}.weight"]
-            storage = CODES[format_of_module(module).storage]
-            for part, shape in expected_parts(module).items():
-                code = storage if part.endswith(DATA) else ""
-                expected[f"{name}.weight.{part}"] = (code, shape)
+        frozen = module.stored_weights() if isinstance(module, FrozenModule) else {}
+        for weight, stored in frozen.items():
+            own = f"{name}.{weight}" if name else weight
+            del expected[own]
+            storage = CODES[stored.weight_format.storage]
+            for part, shape in stored.parts().items():
+                expected[f"{own}.{part}"] = (storage if part.endswith(DATA) else "", shape)
     return expected
 
 

@@ -11,6 +11,7 @@ from quantcli.formats import format_named
 from quantcli.kinds.layout import Stored
 from quantcli.planning.groups import GroupSizes
 from quantcli.planning.plan import TensorPlan
+from quantcli.text import some
 
 if TYPE_CHECKING:
     from quantcli.recipe import Recipe
@@ -24,7 +25,9 @@ class Decision:
     qtype: str | None = None
     group_size: int | None = None
     optimizer: str | None = None
+    frozen_as: str = ""
     quantized_shape: tuple[int, ...] = ()
+    transposed: bool = False
     stored: tuple[Stored, ...] = ()
     reason: str = ""
 
@@ -35,20 +38,25 @@ class Chooser:
     def __init__(self, recipe: Recipe, modules: Mapping[str, WeightModule]) -> None:
         self.recipe = recipe
         self.group_sizes = GroupSizes()
-        self._modules = [name for name, module in modules.items() if module.skip_reason is None]
+        self._modules = [name for name, module in modules.items() if self._is_asked(module)]
+
+    def _is_asked(self, module: WeightModule) -> bool:
+        """Return whether a recipe may quantize a module."""
+        is_embedding = module.kind is not None and module.kind.is_embedding
+        return bool(module.weights) and not (is_embedding and self.recipe.embeddings == "keep")
 
     def choose(self, module: WeightModule, tensor: TensorPlan) -> Decision:
-        """Decide for `tensor`, the weight of a module that can be quantized."""
-        choice = self.recipe.choose(module.name)
+        """Decide for `tensor`, a weight of a module that can be quantized."""
+        kind = module.kind
+        assert kind is not None
+        choice = self.recipe.choose(module.name, is_embedding=kind.is_embedding)
         if choice.weights is None:
             return Decision(reason=choice.reason)
-        assert module.kind is not None
         weight_format = format_named(choice.weights)
-        shape = module.kind.quantized_shape(tensor.shape)
-        group_size, reason = self.group_sizes.find(weight_format, shape, choice.group_size)
-        stored = module.kind.stored(
-            tensor.module, tensor.shape, tensor.dtype, weight_format, group_size
-        )
+        name = tensor.name.rpartition(".")[2]
+        rows = module.weights[name]
+        group_size, reason = self.group_sizes.find(weight_format, rows.shape, choice.group_size)
+        stored = kind.stored(tensor.module, name, rows, tensor.dtype, weight_format, group_size)
         size = tensor.numel * SIZES[tensor.dtype]
         quantized = sum(tensor.nbytes for tensor in stored)
         if quantized >= size:
@@ -59,10 +67,27 @@ class Chooser:
             qtype=weight_format.qtype,
             group_size=group_size,
             optimizer=self.recipe.optimizer if weight_format.is_grouped else "max",
-            quantized_shape=shape,
+            frozen_as=kind.frozen_as,
+            quantized_shape=rows.shape,
+            transposed=rows.transposed,
             stored=stored,
             reason=reason,
         )
+
+    def why_not_shared(self, module: WeightModule, others: list[WeightModule]) -> str:
+        """Return why the weight of a module, tied to that of others, is kept; "" if it need not be.
+
+        Quantized it must stay one tensor: a table in which embeddings look up rows, and with which
+        heads multiply.
+        """
+        if not others:
+            return ""
+        names = some([f"{other.name}.weight" for other in others], 1)
+        if not (_is_table(module) and all(map(_is_table_or_head, others))):
+            return f"tied to {names}; quantized, it would be stored twice"
+        left_out = (self.recipe.excluded(other.name) for other in others)
+        why = next(filter(None, left_out), None)
+        return f"tied to {names}, which is {why}" if why else ""
 
     def unused(self) -> list[str]:
         """Return which patterns of the recipe match no module that can be quantized."""
@@ -70,3 +95,11 @@ class Chooser:
             f"{pattern} matches no module that can be quantized"
             for pattern in self.recipe.unmatched(self._modules)
         ]
+
+
+def _is_table(module: WeightModule) -> bool:
+    return module.kind is not None and module.kind.is_embedding and module.skip_reason is None
+
+
+def _is_table_or_head(module: WeightModule) -> bool:
+    return _is_table(module) or (module.kind is not None and module.kind.takes_a_table)

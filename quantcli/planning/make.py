@@ -11,6 +11,7 @@ from quantcli.errors import UsageError
 from quantcli.kinds.layout import Stored
 from quantcli.planning.choose import Chooser, Decision
 from quantcli.planning.coverage import coverage_notice
+from quantcli.planning.embeddings import with_int8_embeddings
 from quantcli.planning.extras import Extra
 from quantcli.planning.original import measure_original
 from quantcli.planning.plan import Plan, TensorPlan
@@ -60,7 +61,8 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         untied=(*source.ties.untied, *(name for extra in source.extras for name in extra.untied)),
     )
     notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
-    return replace(plan, notices=notices)
+    smaller = with_int8_embeddings(plan, source, modules, chooser)
+    return replace(plan, notices=notices, with_int8_embeddings=smaller)
 
 
 def _example(modules: Mapping[str, WeightModule]) -> str:
@@ -71,7 +73,7 @@ def _example(modules: Mapping[str, WeightModule]) -> str:
 def _plan_entry(
     entry: Entry, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
 ) -> TensorPlan:
-    module_name, _, leaf = entry.name.rpartition(".")
+    module_name = entry.name.rpartition(".")[0]
     module = modules.get(module_name)
     base = TensorPlan(
         name=entry.name,
@@ -83,16 +85,15 @@ def _plan_entry(
         is_parameter=entry.is_parameter,
     )
     if entry.name in source.ties.aliases:
-        return replace(
-            base, action="alias", reason=f"same tensor as {source.ties.aliases[entry.name]}"
-        )
+        owner = source.ties.aliases[entry.name]
+        return replace(base, action="alias", reason=f"same tensor as {owner}", alias_of=owner)
     binding = source.binding(entry.name)
     if binding is None:
         return replace(base, action="compute", reason="transformers computes it")
     base = replace(base, sources=binding.sources, conversion=binding.conversion)
     decision = Decision(reason="not a weight matrix")
     if base.is_matrix:
-        decision = _decide(base, leaf, source, module, chooser)
+        decision = _decide(base, source, modules, chooser)
     if decision.qtype is not None:
         return _quantized(base, decision)
     return _unquantized(base, decision.reason, source)
@@ -113,6 +114,7 @@ def _plan_extra(extra: Extra, source: Source, chooser: Chooser) -> Iterator[Tens
             planned,
             name=f"{prefix}{planned.name}",
             module=f"{prefix}{planned.module}",
+            alias_of=planned.alias_of and f"{prefix}{planned.alias_of}",
             reason=why if planned.action != "quantize" or not planned.reason else planned.reason,
             stored=tuple(replace(part, name=f"{prefix}{part.name}") for part in planned.stored),
             extra_for=extra.architecture,
@@ -120,17 +122,18 @@ def _plan_extra(extra: Extra, source: Source, chooser: Chooser) -> Iterator[Tens
 
 
 def _decide(
-    tensor: TensorPlan, leaf: str, source: Source, module: WeightModule | None, chooser: Chooser
+    tensor: TensorPlan, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
 ) -> Decision:
     """Choose the qtype of a weight matrix, or the reason to keep it."""
-    aliases = [name for name, owner in source.ties.aliases.items() if owner == tensor.name]
     if chooser.recipe.downcast:
         return Decision(reason=f"cast to {tensor.dtype}")
-    if aliases:
-        return Decision(reason=f"tied to {some(aliases, 1)}; quantized, it would be stored twice")
-    parameter = module.kind.parameter if module and module.kind else "weight"
-    if module is None or leaf != parameter:
-        return Decision(reason=f"not in a layer that Quanto quantizes ({tensor.kind})")
+    module, leaf = modules.get(tensor.module), tensor.name.rpartition(".")[2]
+    if module is None or (leaf not in module.weights and not module.skip_reason):
+        return Decision(reason=f"not a weight that is quantized ({tensor.kind})")
+    tied = [modules[name.rpartition(".")[0]] for name in source.ties.tied_to(tensor.name)]
+    apart = chooser.why_not_shared(module, tied)
+    if apart:
+        return Decision(reason=apart)
     if module.skip_reason:
         return Decision(reason=module.skip_reason)
     return chooser.choose(module, tensor)
@@ -144,7 +147,9 @@ def _quantized(tensor: TensorPlan, decision: Decision) -> TensorPlan:
         qtype=decision.qtype,
         group_size=decision.group_size,
         optimizer=decision.optimizer,
+        frozen_as=decision.frozen_as,
         quantized_shape=decision.quantized_shape,
+        transposed=decision.transposed,
         stored=decision.stored,
     )
 

@@ -28,8 +28,10 @@ class TensorPlan:
     `kind` is the class of its module. `sources` are checkpoint tensors; `conversion` names
     transformers' operations that make the entry from them. `dtype` is that of the loaded model.
     `reason` says why the entry is not quantized, or where the result differs from Quanto's.
-    `quantized_shape` is the shape in which it is quantized, rows first. `extra_for` names the
-    class that takes the entry where the model's own does not.
+    `quantized_shape` is the shape in which it is quantized, rows first; if it is `transposed`, the
+    last two dimensions are swapped for that. `frozen_as` says what its module is once it is loaded
+    (see `kinds.kind.FrozenAs`). `extra_for` names the class that takes the entry where the model's
+    own does not. An alias is stored as the entry that `alias_of` names.
     """
 
     name: str
@@ -45,10 +47,13 @@ class TensorPlan:
     qtype: str | None = None
     group_size: int | None = None
     optimizer: str | None = None
+    frozen_as: str = ""
     quantized_shape: tuple[int, ...] = ()
+    transposed: bool = False
     stored: tuple[Stored, ...] = ()
     shard: int | None = None
     extra_for: str | None = None
+    alias_of: str | None = None
 
     @property
     def nbytes(self) -> int:
@@ -83,6 +88,8 @@ class Plan:
 
     `original_dtypes` maps a dtype to the bytes that the model's tensors take in the checkpoint,
     tied tensors counted once. `recipe` is the resolved recipe. `notices` are messages for the user.
+    `with_int8_embeddings` is the bytes of the output if the embeddings, which are kept, were int8;
+    None where that would change little.
     """
 
     model: str
@@ -96,6 +103,7 @@ class Plan:
     shards: tuple[str, ...]
     untied: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    with_int8_embeddings: int | None = None
 
     @cached_property
     def original_bytes(self) -> int:

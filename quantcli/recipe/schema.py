@@ -93,19 +93,24 @@ class Recipe(Table):
         """Whether all weights are cast, and none is quantized."""
         return self.weights in DOWNCASTS
 
-    def choose(self, module: str) -> Choice:
+    def choose(self, module: str, *, is_embedding: bool = False) -> Choice:
         """Return the choice for the module of this name.
 
-        `include` and `exclude` come first, as in Quanto; then the first rule that matches.
+        `include` and `exclude` come first, as in Quanto; then the first rule that matches. An
+        embedding is kept unless `embeddings` says otherwise, whatever the rules say.
         """
-        reason = self._left_out(module)
-        if reason:
+        if is_embedding and self.embeddings == KEEP:
+            reason = "embeddings are kept (--embeddings quantizes them)"
             return Choice(weights=None, group_size=None, reason=reason)
+        usual = self.embeddings if is_embedding else self.weights
+        left_out = self.left_out(module)
+        if left_out:
+            return Choice(weights=None, group_size=None, reason=left_out)
         for rule in self.rules:
             if fnmatch(module, rule.match):
-                return self._ruled(rule)
-        group_size = self.group_size if self.weights in GROUPED else None
-        return Choice(weights=self.weights, group_size=group_size, reason="as the recipe says")
+                return self._ruled(rule, usual)
+        group_size = self.group_size if usual in GROUPED else None
+        return Choice(weights=usual, group_size=group_size, reason="as the recipe says")
 
     def unmatched(self, modules: Iterable[str]) -> tuple[str, ...]:
         """Return the globs of the recipe that match none of `modules`, each after its key."""
@@ -119,16 +124,19 @@ class Recipe(Table):
             f"{key} {glob}" for key, glob in globs if not any(fnmatch(name, glob) for name in names)
         )
 
-    def _left_out(self, module: str) -> str | None:
+    def left_out(self, module: str) -> str | None:
+        """Return why `include` or `exclude` leave out the module of this name, or None."""
         if self.include and not any(fnmatch(module, glob) for glob in self.include):
             return "not included"
-        for glob in self.exclude:
-            if fnmatch(module, glob):
-                return f"excluded by {glob}"
-        return None
+        return self.excluded(module)
 
-    def _ruled(self, rule: Rule) -> Choice:
-        weights = rule.weights or self.weights
+    def excluded(self, module: str) -> str | None:
+        """Return which glob excludes the module of this name, as a reason, or None."""
+        globs = (glob for glob in self.exclude if fnmatch(module, glob))
+        return next((f"excluded by {glob}" for glob in globs), None)
+
+    def _ruled(self, rule: Rule, usual: str) -> Choice:
+        weights = rule.weights or usual
         if weights == KEEP:
             reason = f"kept by rule {rule.match}"
             return Choice(weights=None, group_size=None, reason=reason)
@@ -148,12 +156,15 @@ class Recipe(Table):
             if getattr(self, key):
                 message = f"{key}: does not apply, since {self.weights} casts the whole model"
                 raise refusal(message, f"leave it out, or quantize: {', '.join(QUANTIZED)}")
+        if self.embeddings != KEEP:
+            message = f"embeddings: does not apply, since {self.weights} casts the whole model"
+            raise refusal(message, f"leave it out, or quantize: {', '.join(QUANTIZED)}")
         if self.rest not in (KEEP, self.weights):
             message = f"rest: {self.rest} contradicts weights = {self.weights}"
             raise refusal(message, f"{self.weights} already casts the whole model: leave out rest")
 
     def _check_grouped(self) -> None:
-        asked = {self.weights, *(rule.weights for rule in self.rules)}
+        asked = {self.weights, self.embeddings, *(rule.weights for rule in self.rules)}
         if asked.isdisjoint(GROUPED):
             if self.optimizer == "hqq":
                 message = f"optimizer: hqq is only for {_GROUPED}"

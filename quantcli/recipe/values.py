@@ -83,12 +83,11 @@ def _ruled_weights(value: str) -> str:
 
 
 def _embeddings(value: str) -> str:
-    if value == KEEP:
-        return value
-    hint = "the only choice is keep"
-    if value in WEIGHTS:
-        raise refusal(f"{value} embeddings are not supported yet", hint)
-    raise refusal(f"unknown dtype: {value}", hint)
+    if value in DOWNCASTS:
+        raise refusal(
+            f"{value} does not quantize embeddings", f"--rest {value} casts all that is kept"
+        )
+    return _one_of(value, _RULED, "weight dtype")
 
 
 def _rest(value: str) -> str:

@@ -18,6 +18,7 @@ from quantcli.upstream.transformers_conversions import (
     conversions_of,
     convert,
     in_loading_order,
+    laid_end_to_end,
     operations_of,
     rename,
 )
@@ -35,13 +36,14 @@ class Binding:
 
     `conversion` names transformers' operations, or is None if the one source is the parameter under
     another name. `convert` runs them: it takes a function that reads a source tensor, and returns
-    the parameter.
+    the parameter. `end_to_end` means that it does no more than lay the sources one after the other.
     """
 
     name: str
     sources: tuple[str, ...]
     shape: tuple[int, ...]
     conversion: str | None = None
+    end_to_end: bool = False
     convert: Callable[[Callable[[str], torch.Tensor]], torch.Tensor] | None = None
 
 
@@ -120,12 +122,14 @@ def _convert_on_meta(
         raise ModelError(
             f"cannot make {group.first_target} ({label}) from {some(group.sources(), 1)}: {error}"
         ) from error
+    ordered = laid_end_to_end(group.converter, group.collected) if len(results) == 1 else None
     return {
         target: Binding(
             name=target,
-            sources=group.sources(),
+            sources=ordered or group.sources(),
             shape=tuple(result.shape),
             conversion=label,
+            end_to_end=ordered is not None,
             convert=_converter(skeleton, group, target),
         )
         for target, result in results.items()

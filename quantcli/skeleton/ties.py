@@ -27,6 +27,10 @@ class Ties:
     stored_from: Mapping[str, str]
     untied: tuple[str, ...]
 
+    def tied_to(self, name: str) -> list[str]:
+        """Return the parameters that are stored under a name, besides the one of that name."""
+        return [alias for alias, owner in self.aliases.items() if owner == name]
+
 
 def resolve_ties(
     skeleton: Skeleton,

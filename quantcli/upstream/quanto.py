@@ -9,7 +9,7 @@ from quantcli.upstream.names import relies_on
 
 if TYPE_CHECKING:
     import torch
-    from optimum.quanto import QModuleMixin, qtype
+    from optimum.quanto import qtype
 
 Parts = Mapping[str, "torch.Tensor"]
 """The stored tensors of a weight, by what follows the weight's name in a state dict."""
@@ -43,14 +43,14 @@ def inner_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
 
 
 @relies_on("optimum.quanto.WeightQBytesTensor.create", to="load quantized weights")
-def row_weight(module: QModuleMixin, parts: Parts, *, shape: tuple[int, ...]) -> torch.Tensor:
-    """Return the weight of a module whose rows have one scale each, from its parts."""
+def row_weight(qtype: str, parts: Parts, *, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return a weight whose rows have one scale each, from its parts."""
     import torch
-    from optimum.quanto import WeightQBytesTensor
+    from optimum.quanto import WeightQBytesTensor, qtypes
 
     scale = parts["_scale"]
     weight: torch.Tensor = WeightQBytesTensor.create(
-        module.weight_qtype,
+        qtypes[qtype],
         axis=None if scale.ndim == 0 else 0,
         size=torch.Size(shape),
         stride=_strides(shape),
@@ -62,30 +62,31 @@ def row_weight(module: QModuleMixin, parts: Parts, *, shape: tuple[int, ...]) ->
 
 @relies_on(_PACKED, "optimum.quanto.WeightQBitsTensor.create", to="load quantized weights")
 def grouped_weight(
-    module: QModuleMixin,
+    qtype: str,
     parts: Parts,
     *,
     shape: tuple[int, ...],
     grouped: tuple[int, ...],
+    group_size: int | None,
     plain: bool,
 ) -> torch.Tensor:
-    """Return the weight of a module whose groups have a scale and a shift each, from its parts.
+    """Return a weight whose groups have a scale and a shift each, from its parts.
 
     `grouped` is the shape of the unpacked data. Quanto selects a layout for the weight's device
     and dtype, unless it is to be `plain`.
     """
     import torch
-    from optimum.quanto import WeightQBitsTensor
+    from optimum.quanto import WeightQBitsTensor, qtypes
     from optimum.quanto.tensor.packed import PackedTensor
 
     make = WeightQBitsTensor if plain else WeightQBitsTensor.create
     packed = PackedTensor(
-        parts["_data._data"], module.weight_qtype.bits, torch.Size(grouped), _strides(grouped)
+        parts["_data._data"], qtypes[qtype].bits, torch.Size(grouped), _strides(grouped)
     )
     weight: torch.Tensor = make(
-        module.weight_qtype,
+        qtypes[qtype],
         axis=0,
-        group_size=module.weight_group_size,
+        group_size=group_size,
         size=torch.Size(shape),
         stride=_strides(shape),
         data=packed,

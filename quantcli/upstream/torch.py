@@ -53,3 +53,22 @@ def on_registration(parameter: Callable[[], None], module: Callable[[], None]) -
 def declares_parameters(module: torch.nn.Module) -> bool:
     """Return whether a module itself has parameters, also where all of them are None."""
     return bool(module._parameters)
+
+
+@relies_on("torch.nn.Module._parameters", to="freeze the parameters of a module")
+def own_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter | None]:
+    """Return the parameters that a module itself has, to read and to replace."""
+    return module._parameters
+
+
+@relies_on("torch.Tensor._make_wrapper_subclass", to="compute with quantized weights")
+def wrapper(kind: type[torch.Tensor], shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of a class without data, with a shape, and the dtype and device of another.
+
+    It counts as a parameter: `nn.Module.get_parameter` asks for one.
+    """
+    import torch
+
+    made = torch.Tensor._make_wrapper_subclass(kind, shape, dtype=like.dtype, device=like.device)
+    made._is_param = True
+    return made

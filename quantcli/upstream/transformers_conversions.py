@@ -108,3 +108,29 @@ def convert(
 def operations_of(converter: Any) -> list[str]:
     """Return the names of a converter's operations, in order."""
     return [type(operation).__name__ for operation in converter.operations]
+
+
+@relies_on(
+    f"{_LOADING}.MergeModulelist",
+    f"{_LOADING}.Concatenate",
+    f"{_LOADING}.WeightConverter.operations",
+    to="merge weights",
+)
+def laid_end_to_end(converter: Any, weights: Mapping[str, list[str]]) -> tuple[str, ...] | None:
+    """Return the weights whose values, one after the other, are the parameter that is made.
+
+    None if a converter does more than that. It stacks the experts of a layer, and may put two
+    matrices of each expert one above the other.
+    """
+    from transformers.core_model_loading import Concatenate, MergeModulelist
+
+    steps = [(type(step), getattr(step, "dim", None)) for step in converter.operations]
+    lists = [weights[pattern] for pattern in converter.source_patterns if pattern in weights]
+    if steps == [(MergeModulelist, 0)] and len(lists) == 1:
+        return tuple(lists[0])
+    if steps == [(Concatenate, 0)] and all(len(names) == 1 for names in lists):
+        return tuple(names[0] for names in lists)
+    equal = len({len(names) for names in lists}) == 1
+    if steps == [(MergeModulelist, 0), (Concatenate, 1)] and equal:
+        return tuple(name for names in zip(*lists, strict=True) for name in names)
+    return None

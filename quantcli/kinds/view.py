@@ -1,0 +1,135 @@
+"""A quantized parameter as the code of its module sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils._pytree import tree_map
+
+from quantcli.kinds.product import linear
+from quantcli.kinds.rows import rows_at, rows_between
+from quantcli.upstream.quanto import is_quantized
+from quantcli.upstream.torch import wrapper
+
+
+class WeightView(torch.Tensor):
+    """A quantized parameter in its original shape, dequantized where and when it is used.
+
+    Looking up rows dequantizes only those, and one matrix of a batch is taken by itself; any other
+    use sees the whole parameter. Writing into it has no effect on what is stored.
+    """
+
+    quantized: Any
+    transposed: bool
+    _is_hf_initialized = True  # transformers initializes what is not
+
+    @staticmethod
+    def __new__(cls: type, quantized: Any, shape: tuple[int, ...], transposed: bool = False) -> Any:
+        """Return a view of a matrix of rows in a `shape`; see `Rows` for `transposed`."""
+        made: Any = wrapper(cls, shape, quantized)
+        made.quantized, made.transposed = quantized, transposed
+        return made
+
+    def dense(self) -> torch.Tensor:
+        """Return the whole parameter, dequantized."""
+        with torch._C.DisableTorchFunctionSubclass():
+            shape = tuple(self.shape)
+        values: torch.Tensor = self.quantized
+        values = values.dequantize() if is_quantized(values) else values
+        if not self.transposed:
+            return values.reshape(shape)
+        return values.reshape(*shape[:-2], shape[-1], shape[-2]).transpose(-1, -2)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Answer what needs a part of the parameter only; see `__torch_dispatch__` for the rest."""
+        answer = ANSWERS.get(func)
+        found = answer(*args, **kwargs or {}) if answer else NotImplemented
+        if found is not NotImplemented:
+            return found
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **kwargs or {})
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation on the dequantized parameter."""
+        return op(*tree_map(_dense, args), **tree_map(_dense, kwargs or {}))
+
+
+def _dense(value: Any) -> Any:
+    return value.dense() if isinstance(value, WeightView) else value
+
+
+def _embedding(
+    input: torch.Tensor,  # noqa: A002 - torch's name
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    *_: Any,
+    **__: Any,
+) -> Any:
+    del padding_idx  # only its gradient differs
+    if not isinstance(weight, WeightView) or weight.dim() != 2 or max_norm is not None:
+        return NotImplemented
+    return rows_at(weight.quantized, input)
+
+
+def _linear(input: torch.Tensor, weight: Any, bias: Any = None) -> Any:  # noqa: A002 - torch's name
+    if not isinstance(weight, WeightView) or weight.transposed or not is_matrix(weight):
+        return NotImplemented
+    return linear(input, weight.quantized, bias)
+
+
+def _matmul(input: Any, other: Any) -> Any:  # noqa: A002 - torch's name
+    if not isinstance(other, WeightView) or isinstance(input, WeightView):
+        return NotImplemented
+    if other.transposed and is_matrix(other):
+        return linear(input, other.quantized)
+    if other.dim() == 3 and input.dim() == 3 and len(input) == len(other):
+        return torch.stack([rows @ other[index] for index, rows in enumerate(input)])
+    return NotImplemented
+
+
+def _getitem(weight: Any, index: Any) -> Any:
+    if isinstance(index, torch.Tensor) and index.dtype in (torch.int32, torch.int64):
+        if weight.dim() == 2 and not weight.transposed and index.dim():
+            return rows_at(weight.quantized, torch.where(index < 0, index + len(weight), index))
+        index = int(index) if index.dim() == 0 else None
+    if type(index) is not int or weight.dim() != 3:
+        return NotImplemented
+    return _matrix(weight, index)
+
+
+def _matrix(weight: WeightView, index: int) -> torch.Tensor:
+    """Return one matrix of a batch: still quantized where Quanto can compute with it."""
+    count, rows, columns = weight.shape
+    rows = columns if weight.transposed else rows
+    index = range(count)[index]
+    found = rows_between(weight.quantized, index * rows, (index + 1) * rows)
+    if not is_quantized(found):
+        return found.t() if weight.transposed else found
+    return WeightView(found, tuple(weight.shape[1:]), weight.transposed)  # type: ignore[no-any-return]
+
+
+def is_matrix(weight: WeightView) -> bool:
+    """Return whether a view shows a matrix as it is quantized."""
+    return weight.dim() == 2 and weight.quantized.dim() == 2
+
+
+ANSWERS: dict[Any, Callable[..., Any]] = {
+    functional.embedding: _embedding,
+    functional.linear: _linear,
+    torch.matmul: _matmul,
+    torch.Tensor.matmul: _matmul,
+    torch.Tensor.__matmul__: _matmul,
+    torch.mm: _matmul,
+    torch.bmm: _matmul,
+    torch.Tensor.__getitem__: _getitem,
+}
