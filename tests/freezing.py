@@ -69,7 +69,7 @@ def freeze_plainly(
             adapted[name] = (dtype, transposed)
     replace_conv1d(model)
     quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | kept) or None)
-    adapt_plainly(model, adapted, group_size=group_size)
+    model.adapted = adapt_plainly(model, adapted, group_size=group_size)
     for _, module in qmodules(model):
         if group_size is not None:
             columns = module.weight[0].numel()
@@ -93,6 +93,15 @@ def freeze_module(module: Any) -> None:
     module.weight = torch.nn.Parameter(
         quanto.quantize_weight(weight, quanto.qint4, 0, scale, shift, group_size, optimized=False)
     )
+
+
+def state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Return the state dict of what `freeze_plainly` made, with all that is quantized as parts."""
+    parts = model.adapted
+    whole = {name.rpartition("._data")[0] for name in parts}
+    whole |= {name.removesuffix("._data") for name in whole}
+    left = {name: value for name, value in model.state_dict().items() if name not in whole}
+    return left | parts
 
 
 def qmodules(model: PreTrainedModel) -> list[tuple[str, Any]]:
@@ -168,7 +177,26 @@ def adapt_plainly(
         values = quantized.dequantize().reshape(shape)
         parameter.data = values.transpose(-1, -2).contiguous() if transposed else values
         state |= parts
+        if values.dim() == 3 and not transposed and _is_batch(model, name):
+            _quantize_each_expert(model, name, matrix, weights, group_size)
     return state
+
+
+def _quantize_each_expert(
+    model: PreTrainedModel,
+    name: str,
+    matrices: torch.Tensor,
+    weights: str,
+    group_size: int | None,
+) -> None:
+    """Give a module of experts a list with the quantized matrix of each, which its loop takes."""
+    module, _, leaf = name.rpartition(".")
+    experts = model.get_submodule(module)
+    quantized = [quantize_rows(matrix, weights, group_size, None) for matrix in matrices]
+    is_8_bit = weights.endswith("8") or "float8" in weights
+    delattr(experts, leaf)
+    setattr(experts, leaf, quantized if is_8_bit else [each.dequantize() for each in quantized])
+    model.set_experts_implementation("eager")
 
 
 def quantize_rows(rows: torch.Tensor, weights: str, group_size: int | None, optimizer: Any) -> Any:

@@ -92,4 +92,11 @@ def check_section(section: Mapping[str, Any], *, where: str = "config.json") -> 
         path = ".".join(map(str, (SECTION, *detail["loc"])))
         complaint = COMPLAINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
         raise ModelError(f"{where} is damaged: {path} {complaint}", hint=HINT) from error
-    return found.model_dump(exclude={key for key in OPTIONAL if key not in section})
+    return found.model_dump(exclude=_absent(section))
+
+
+def _absent(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the optional keys that a section, and the part for other classes, does not have."""
+    absent: dict[str, Any] = {key: True for key in OPTIONAL if key not in section}
+    extra = section.get("extra", {})
+    return {"extra": {key for key in OPTIONAL if key not in extra}} | absent

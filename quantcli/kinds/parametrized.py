@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch.nn.utils.parametrize import ParametrizationList
-
 from quantcli.kinds.adapted import AdaptedKind
 from quantcli.kinds.layout import Rows
 from quantcli.kinds.registry import register
+from quantcli.upstream.torch import parametrization_class
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 class Parametrized(AdaptedKind):
     """The tensors from which torch computes a parametrized weight."""
 
-    module_class = ParametrizationList
+    module_class = parametrization_class()
 
     def weights(self, module: nn.Module) -> dict[str, Rows]:
         """Return the tensors of two dimensions or more, by their names `original0`, ..."""

@@ -11,20 +11,17 @@ from quantcli.kinds.layout import Rows
 from quantcli.kinds.registry import register
 from quantcli.kinds.view import WeightView
 from quantcli.upstream.names import relies_on
+from quantcli.upstream.torch import recurrent_weights
 
 
-@relies_on(
-    "torch.nn.RNNBase._flat_weights",
-    "torch.nn.RNNBase._flat_weights_names",
-    to="run frozen recurrent layers",
-)
+@relies_on("torch.nn.RNNBase._flat_weights", to="run frozen recurrent layers")
 class FrozenRecurrent(FrozenParameters):
     """A recurrent layer, which hands torch a list of its weights."""
 
     @property
     def _flat_weights(self) -> list[Any]:
         module: Any = self
-        found: list[Any] = [getattr(module, name, None) for name in module._flat_weights_names]
+        found: list[Any] = [getattr(module, name, None) for name in recurrent_weights(module)]
         return [each.dense() if isinstance(each, WeightView) else each for each in found]
 
     @_flat_weights.setter

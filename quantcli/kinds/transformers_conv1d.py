@@ -7,19 +7,19 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from quantcli.kinds.kind import ModuleKind
 from quantcli.kinds.layout import Rows
 from quantcli.kinds.linear import COLUMNS, ROWS, FrozenLinear
 from quantcli.kinds.registry import register
+from quantcli.upstream.transformers import conv1d_class
 
 
 @register
 class TransformersConv1D(ModuleKind):
     """GPT-2's linear layers. Frozen they are ordinary ones, with a weight (outputs, inputs)."""
 
-    module_class = Conv1D
+    module_class = conv1d_class()
     frozen_class = FrozenLinear
 
     def weights(self, module: nn.Module) -> dict[str, Rows]:

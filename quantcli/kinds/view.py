@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional
-from torch.utils._pytree import tree_map
 
 from quantcli.kinds.product import linear
 from quantcli.kinds.rows import rows_at, rows_between
 from quantcli.upstream.quanto import is_quantized
-from quantcli.upstream.torch import wrapper
+from quantcli.upstream.torch import map_leaves, without_torch_function, wrapper
 
 
 class WeightView(torch.Tensor):
@@ -35,7 +33,7 @@ class WeightView(torch.Tensor):
 
     def dense(self) -> torch.Tensor:
         """Return the whole parameter, dequantized."""
-        with torch._C.DisableTorchFunctionSubclass():
+        with without_torch_function():
             shape = tuple(self.shape)
         values: torch.Tensor = self.quantized
         values = values.dequantize() if is_quantized(values) else values
@@ -52,7 +50,7 @@ class WeightView(torch.Tensor):
         found = answer(*args, **kwargs or {}) if answer else NotImplemented
         if found is not NotImplemented:
             return found
-        with torch._C.DisableTorchFunctionSubclass():
+        with without_torch_function():
             return func(*args, **kwargs or {})
 
     @classmethod
@@ -60,7 +58,7 @@ class WeightView(torch.Tensor):
         cls, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run an operation on the dequantized parameter."""
-        return op(*tree_map(_dense, args), **tree_map(_dense, kwargs or {}))
+        return op(*map_leaves(_dense, args), **map_leaves(_dense, kwargs or {}))
 
 
 def _dense(value: Any) -> Any:
@@ -124,8 +122,8 @@ def is_matrix(weight: WeightView) -> bool:
 
 
 ANSWERS: dict[Any, Callable[..., Any]] = {
-    functional.embedding: _embedding,
-    functional.linear: _linear,
+    torch.nn.functional.embedding: _embedding,
+    torch.nn.functional.linear: _linear,
     torch.matmul: _matmul,
     torch.Tensor.matmul: _matmul,
     torch.Tensor.__matmul__: _matmul,

@@ -38,14 +38,15 @@ class Placement:
 
         Raises `ModelError` where the model's module is not of a kind that is quantized.
         """
-        found = self._present({f"{name}.weight": spec for name, spec in specs.items()})
+        weights = {f"{name}.weight": spec for name, spec in specs.items()}
+        found = self._present(weights, what="module")
         for name, spec in found.items():
             self._place(name.rpartition(".")[0], {"weight": spec}, adapted=False)
         return {name.rpartition(".")[0]: dict(spec) for name, spec in found.items()}
 
     def parameters(self, specs: Specs) -> dict[str, dict[str, Any]]:
         """Adapt modules of which some parameters are quantized. Raises `ModelError` as above."""
-        found = self._present(specs)
+        found = self._present(specs, what="parameter")
         modules: dict[str, dict[str, Mapping[str, Any]]] = {}
         for name, spec in found.items():
             module, _, leaf = name.rpartition(".")
@@ -69,7 +70,7 @@ class Placement:
             placed[name] = source
         return placed
 
-    def _present(self, specs: Specs) -> dict[str, Mapping[str, Any]]:
+    def _present(self, specs: Specs, *, what: str) -> dict[str, Mapping[str, Any]]:
         """Return the specs of the parameters that the model has, by its own names."""
         found = {}
         for stored, spec in specs.items():
@@ -78,7 +79,8 @@ class Placement:
                 found[name] = spec
             elif self._naming.same_class:
                 kind = type(self._model).__name__
-                raise ModelError(f"cannot load as {kind}: it has no {stored}")
+                missing = stored.removesuffix(".weight") if what == "module" else stored
+                raise ModelError(f"cannot load as {kind}: it has no {what} {missing}")
         self.stored += found
         return found
 

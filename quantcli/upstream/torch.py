@@ -61,7 +61,11 @@ def own_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter | No
     return module._parameters
 
 
-@relies_on("torch.Tensor._make_wrapper_subclass", to="compute with quantized weights")
+@relies_on(
+    "torch.Tensor._make_wrapper_subclass",
+    "torch.nn.Parameter._is_param",
+    to="compute with quantized weights",
+)
 def wrapper(kind: type[torch.Tensor], shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
     """Return a tensor of a class without data, with a shape, and the dtype and device of another.
 
@@ -72,3 +76,33 @@ def wrapper(kind: type[torch.Tensor], shape: tuple[int, ...], like: torch.Tensor
     made = torch.Tensor._make_wrapper_subclass(kind, shape, dtype=like.dtype, device=like.device)
     made._is_param = True
     return made
+
+
+@relies_on("torch._C", "torch._C.DisableTorchFunctionSubclass", to="compute with quantized weights")
+def without_torch_function() -> AbstractContextManager[Any]:
+    """Return a context in which tensor subclasses do not get to see functions, only operations."""
+    import torch
+
+    return torch._C.DisableTorchFunctionSubclass()
+
+
+@relies_on("torch.utils._pytree.tree_map", to="compute with quantized weights")
+def map_leaves(function: Callable[[Any], Any], values: Any) -> Any:
+    """Apply a function to every value in nested lists, tuples and dicts."""
+    from torch.utils._pytree import tree_map
+
+    return tree_map(function, values)
+
+
+@relies_on("torch.nn.utils.parametrize.ParametrizationList", to="find parametrized weights")
+def parametrization_class() -> type[torch.nn.Module]:
+    """Return the class of the modules that hold what a parametrized weight is computed from."""
+    from torch.nn.utils.parametrize import ParametrizationList
+
+    return ParametrizationList
+
+
+@relies_on("torch.nn.RNNBase._flat_weights_names", to="run frozen recurrent layers")
+def recurrent_weights(module: Any) -> list[str]:
+    """Return the names of the parameters of a recurrent layer, as torch's kernels take them."""
+    return list(module._flat_weights_names)

@@ -212,3 +212,11 @@ def register_method(method: str, config: type, quantizer: type) -> None:
     if method not in auto.AUTO_QUANTIZER_MAPPING:
         auto.register_quantization_config(method)(config)
         auto.register_quantizer(method)(quantizer)
+
+
+@relies_on("transformers.pytorch_utils.Conv1D", to="find the linear layers of GPT-2")
+def conv1d_class() -> type[torch.nn.Module]:
+    """Return the class of linear layers whose weight is stored as (inputs, outputs)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return Conv1D

@@ -114,6 +114,7 @@ def operations_of(converter: Any) -> list[str]:
     f"{_LOADING}.MergeModulelist",
     f"{_LOADING}.Concatenate",
     f"{_LOADING}.WeightConverter.operations",
+    f"{_LOADING}.WeightConverter.source_patterns",
     to="merge weights",
 )
 def laid_end_to_end(converter: Any, weights: Mapping[str, list[str]]) -> tuple[str, ...] | None:

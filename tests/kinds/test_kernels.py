@@ -19,15 +19,14 @@ def test_rows_that_tinygemm_refuses():
     from optimum.quanto import MaxOptimizer, qint4, quantize_weight
 
     from quantcli.kinds.registry import freeze
-    from quantcli.kinds.weights import assemble
 
     linear = torch.nn.Linear(256, 24, dtype=torch.bfloat16)
     scale, shift = MaxOptimizer()(linear.weight, qtype=qint4, axis=0, group_size=128)
     weight = quantize_weight(linear.weight, qint4, 0, scale, shift, group_size=128, optimized=False)
     parts = {}
     weight.save_to_state_dict(parts, "", keep_vars=False)
-    module = freeze(linear, "qint4", 128)
-    module.weight = assemble(module, parts)
+    module = freeze(linear, {"weight": ("qint4", 128)}, adapted=False)
+    module.weight = module.assemble("weight", parts)
     module.bias = linear.bias
     example = torch.randn(3, 256, dtype=torch.bfloat16)
     expected = example @ weight.dequantize().t() + linear.bias
@@ -41,13 +40,12 @@ def test_columns_that_crash_torch(columns):
     from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
 
     from quantcli.kinds.registry import freeze
-    from quantcli.kinds.weights import assemble
 
     linear = torch.nn.Linear(columns, 24, dtype=torch.bfloat16)
     scale = AbsmaxOptimizer()(linear.weight, qtype=qint8, axis=0)
     weight = quantize_weight(linear.weight, qint8, 0, scale)
-    module = freeze(linear, "qint8", None)
-    module.weight = assemble(module, {"_data": weight._data, "_scale": weight._scale})
+    module = freeze(linear, {"weight": ("qint8", None)}, adapted=False)
+    module.weight = module.assemble("weight", {"_data": weight._data, "_scale": weight._scale})
     module.bias = linear.bias
     example = torch.randn(3, columns, dtype=torch.bfloat16)
     expected = example.float() @ weight.dequantize().float().t() + linear.bias

@@ -118,8 +118,9 @@ def test_devices_are_chosen_by_what_is_stored(frozen):
     with init_empty_weights():
         empty = transformers.BertModel(model.config)
     from quantcli.loading.naming import Naming
-    from quantcli.loading.placement import place_modules
+    from quantcli.loading.placement import Placement
 
-    place_modules(empty, model.config.quantization_config.modules, Naming.of(empty, "BertModel"))
+    placement = Placement(empty, Naming.of(empty, "BertModel"))
+    placement.modules(model.config.quantization_config.modules)
     sizes, _ = compute_module_sizes(empty, quantizer)
     assert sizes[""] == pytest.approx(model.get_memory_footprint(), rel=1e-6)

@@ -107,8 +107,6 @@ assert "quantcli" not in sys.modules
         pytest.param(("llama-untied", "int4", "float32"), {}, id="int4"),
         pytest.param(("llama-untied", "float8", "float32"), {}, id="float8"),
         pytest.param(("llama-untied", "int8", "float32"), {"max_shard_size": 100_000}, id="shards"),
-        pytest.param(("mixtral", "int8", "float32"), {}, id="experts"),
-        pytest.param(("mixtral", "int4", "float32"), {}, id="experts-int4"),
     ],
 )
 def test_plain_quanto_loads_a_causal_model(

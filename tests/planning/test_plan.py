@@ -11,7 +11,8 @@ from messages import assert_says, says
 from safetensors.torch import load_file, save_file
 
 import quantcli
-from quantcli.kinds.registry import kind_of
+from quantcli.kinds.layout import Rows
+from quantcli.kinds.registry import kind_for
 from quantcli.planning.choose import Chooser
 from quantcli.planning.plan import TensorPlan
 from quantcli.recipe import Recipe
@@ -31,8 +32,46 @@ def test_a_tied_weight_is_stored_once(tiny_model):
     entries = {tensor.name: tensor for tensor in plan.tensors}
     assert entries["lm_head.weight"].action == "alias"
     assert entries["model.embed_tokens.weight"].action == "keep"
-    assert_says(entries["model.embed_tokens.weight"].reason, "lm_head.weight")
+    assert_says(entries["model.embed_tokens.weight"].reason, "--embeddings")
     assert plan.nbytes < plan.original_bytes
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4", "float8"])
+def test_a_head_that_is_tied_shares_the_quantized_embedding(tiny_model, weights):
+    folder = tiny_model("llama-tied")
+    plan = quantcli.plan(folder, weights="int8", embeddings=weights)
+    entries = {tensor.name: tensor for tensor in plan.tensors}
+    embedding, head = entries["model.embed_tokens.weight"], entries["lm_head.weight"]
+    assert (embedding.action, embedding.frozen_as) == ("quantize", "parameter")
+    assert (head.action, head.alias_of, head.nbytes) == ("alias", embedding.name, 0)
+    assert plan.coverage == 1
+    if weights == "int8":
+        assert quantcli.plan(folder).with_int8_embeddings == plan.nbytes
+
+
+def test_an_embedding_whose_head_is_excluded_is_kept(tiny_model):
+    plan = quantcli.plan(tiny_model("llama-tied"), embeddings="int8", exclude=("lm_head",))
+    (embedding,) = (t for t in plan.tensors if t.name == "model.embed_tokens.weight")
+    assert embedding.action == "keep"
+    assert_says(embedding.reason, "lm_head.weight", "excluded by lm_head")
+    assert plan.with_int8_embeddings is None
+
+
+def test_rules_are_for_embeddings_once_they_are_quantized(tiny_model):
+    rules = [
+        {"match": "*word_embeddings", "weights": "int4"},
+        {"match": "*position*", "weights": "keep"},
+    ]
+    folder = tiny_model("bert")
+    kept = {tensor.kind for tensor in quantcli.plan(folder, rules=rules).kept_matrices()}
+    assert kept == {"Embedding"}
+    plan = quantcli.plan(folder, embeddings="int8", rules=rules)
+    tables = {t.name.split(".")[1]: t.qtype for t in plan.tensors if t.kind == "Embedding"}
+    assert tables == {
+        "word_embeddings": "qint4",
+        "position_embeddings": None,
+        "token_type_embeddings": "qint8",
+    }
 
 
 def test_what_the_checkpoint_holds_apart_is_apart(tiny_model):
@@ -63,11 +102,16 @@ def test_the_names_under_which_a_tie_is_saved_do_not_matter(tiny_model, tmp_path
 
 
 def test_what_would_not_be_smaller_is_kept():
-    module = WeightModule(
-        name="m", class_name="Linear", kind=kind_of(torch.nn.Linear(1, 1)), skip_reason=None
-    )
+    kind, reason = kind_for(torch.nn.Linear(1, 1))
 
     def choose(shape, weights="int8"):
+        module = WeightModule(
+            name="m",
+            class_name="Linear",
+            kind=kind,
+            skip_reason=reason,
+            weights={"weight": Rows(shape=shape)},
+        )
         weight = TensorPlan(
             name="m.weight", module="m", kind="Linear", action="keep", dtype="float32", shape=shape
         )
