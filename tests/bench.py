@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 from benchmark import runner, table
-from benchmark.experiments import EXPERIMENTS, Setting
+from benchmark.catalogue import EXPERIMENTS
+from benchmark.experiments import Setting
 
 
 def main() -> int:

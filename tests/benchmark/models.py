@@ -26,6 +26,15 @@ LLAMA = {
     "num_attention_heads": 20,
     "tie_word_embeddings": False,
 }
+MIXTRAL = {
+    "hidden_size": 2048,
+    "intermediate_size": 7168,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "num_local_experts": 8,
+    "dtype": "bfloat16",
+}
 TINY = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -38,10 +47,12 @@ TINY_TOWERS = {"text_config": TINY, "vision_config": TINY | {"image_size": 28, "
 SHAPES = {
     "clip-l": ("CLIP", CLIP, "5GB"),  # 1,710,466,052 bytes
     "llama-8gb": ("Llama", LLAMA, "2.1GB"),  # 8.3 GB in 4 shards
+    "mixtral-4gb": ("Mixtral", MIXTRAL, "2.1GB"),  # bfloat16
+    "mixtral-tiny": ("Mixtral", TINY | {"num_local_experts": 4}, "200KB"),
     "clip-tiny": ("CLIP", TINY_TOWERS, "5GB"),
     "llama-tiny": ("Llama", TINY | {"tie_word_embeddings": False}, "200KB"),
 }
-"""Name -> family in transformers, arguments of its config, largest file. All are float32."""
+"""Name -> family in transformers, arguments of its config, largest file."""
 
 
 def model(name: str, cache: Path) -> Path:
@@ -64,11 +75,10 @@ def build(name: str, folder: Path) -> None:
     torch.manual_seed(0)
     family, arguments, max_shard_size = SHAPES[name]
     config = getattr(transformers, f"{family}Config")(**arguments)
-    head = "ForCausalLM" if family == "Llama" else "Model"
+    head = "Model" if family == "CLIP" else "ForCausalLM"
     partial = folder.with_name(f".{folder.name}.partial")
-    getattr(transformers, family + head)(config).save_pretrained(
-        partial, max_shard_size=max_shard_size
-    )
+    built = getattr(transformers, family + head)(config).to(config.dtype or torch.float32)
+    built.save_pretrained(partial, max_shard_size=max_shard_size)
     partial.replace(folder)
 
 
