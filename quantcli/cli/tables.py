@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from quantcli.planning import Plan, TensorPlan
 
 
+CAPTIONED = 2
+"""Maximum dtypes in a caption: it stays within 80 columns."""
+
+
 def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title)
     for name in left:
@@ -42,7 +46,7 @@ def size_table(footprint: Footprint) -> Table:
             str(row.tensors_quantized),
             f"{row.coverage:.1%}",
         )
-    smaller = [row for row in footprint.predictions if row.with_int8_embeddings]
+    smaller = [row for row in footprint.predictions if row.with_int8_embeddings][:CAPTIONED]
     if smaller:
         sizes = (f"{row.weights} {_smaller(row.with_int8_embeddings, nbytes)}" for row in smaller)
         table.caption = f"with --embeddings int8: {', '.join(sizes)}"
@@ -70,7 +74,7 @@ def footprint_table(plan: Plan) -> Table:
     caption = f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
     if plan.with_int8_embeddings:
         smaller = _smaller(plan.with_int8_embeddings, plan.original_bytes)
-        caption += f"; with --embeddings int8: {smaller}"
+        caption += f"\nwith --embeddings int8: {smaller}"
     table.caption = caption
     return table
 

@@ -33,12 +33,15 @@ class Decision:
 
 
 class Chooser:
-    """Applies a recipe to weights, and knows which of its patterns match none."""
+    """Applies a recipe to weights, and knows which of its patterns match none.
+
+    `modules` are the names of those that the recipe may quantize.
+    """
 
     def __init__(self, recipe: Recipe, modules: Mapping[str, WeightModule]) -> None:
         self.recipe = recipe
         self.group_sizes = GroupSizes()
-        self._modules = [name for name, module in modules.items() if self._is_asked(module)]
+        self.modules = [name for name, module in modules.items() if self._is_asked(module)]
 
     def _is_asked(self, module: WeightModule) -> bool:
         """Return whether a recipe may quantize a module."""
@@ -93,7 +96,7 @@ class Chooser:
         """Return which patterns of the recipe match no module that can be quantized."""
         return [
             f"{pattern} matches no module that can be quantized"
-            for pattern in self.recipe.unmatched(self._modules)
+            for pattern in self.recipe.unmatched(self.modules)
         ]
 
 

@@ -40,12 +40,11 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     tensors += [
         planned for extra in source.extras for planned in _plan_extra(extra, source, chooser)
     ]
-    possible = any(module.skip_reason is None for module in modules.values())
-    if recipe.include and possible and not any(t.action == "quantize" for t in tensors):
+    if recipe.include and chooser.modules and not any(t.action == "quantize" for t in tensors):
         patterns = ", ".join(recipe.include)
         raise UsageError(
             f"--include {patterns} matches no module that can be quantized",
-            hint=f"modules are named like {_example(modules)}",
+            hint=f"modules are named like {chooser.modules[len(chooser.modules) // 2]}",
         )
     sharded, shards = assign_shards(tensors, max_shard_size)
     plan = Plan(
@@ -63,11 +62,6 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
     smaller = with_int8_embeddings(plan, source, modules, chooser)
     return replace(plan, notices=notices, with_int8_embeddings=smaller)
-
-
-def _example(modules: Mapping[str, WeightModule]) -> str:
-    named = [module.name for module in modules.values() if module.skip_reason is None]
-    return named[len(named) // 2] if named else "encoder.layer.0.attention.self.query"
 
 
 def _plan_entry(

@@ -65,7 +65,14 @@ def test_json(tiny_model, output):
     assert found["parameters"] == payload(folder) // 4
     assert [row["weights"] for row in found["predictions"]] == ["int8", "float16"]
     for row in found["predictions"]:
-        assert row.keys() == {"weights", "bytes", "ratio", "tensors_quantized", "coverage"}
+        assert row.keys() == {
+            "weights",
+            "bytes",
+            "ratio",
+            "tensors_quantized",
+            "coverage",
+            "with_int8_embeddings",
+        }
 
 
 def test_a_frozen_directory_tells_what_is_in_it(tiny_model, tmp_path, output):
