@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from freezing import quantize_rows
-from test_layout_of_kinds import Doubled, Standardized, experts
+from modules import Doubled, Standardized, experts
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from transformers.models.gpt_oss.modeling_gpt_oss import GptOssConfig, GptOssExperts

@@ -6,9 +6,9 @@ import copy
 
 import pytest
 import torch
+from modules import Doubled, Standardized, experts
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
-from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralExperts
 from transformers.pytorch_utils import Conv1D
 
 from quantcli.dtypes import dtype_name
@@ -21,30 +21,6 @@ from quantcli.upstream.quanto import weight_parts
 QUANTIZED = [found for found in FORMATS if not found.is_downcast]
 
 SHAPES = [(128, 256), (7, 130), (1, 256), (33, 384), (1, 64), (3, 128), (96, 192)]
-
-
-class Standardized(nn.Conv2d):
-    """A convolution that transforms its weight."""
-
-    def forward(self, input):  # noqa: A002 - torch's name
-        weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
-        return self._conv_forward(input, weight, self.bias)
-
-
-class Doubled(nn.Linear):
-    """A linear layer that transforms its weight."""
-
-    def forward(self, input):  # noqa: A002 - torch's name
-        return nn.functional.linear(input, 2 * self.weight, self.bias)
-
-
-def experts():
-    config = MixtralConfig(hidden_size=64, intermediate_size=96, num_local_experts=3)
-    config._experts_implementation = "eager"
-    found = MixtralExperts(config)
-    for parameter in found.parameters():
-        nn.init.normal_(parameter, std=0.1)
-    return found
 
 
 MODULES = {

@@ -1,0 +1,30 @@
+"""Modules that the tests of several rooms freeze."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralExperts
+
+
+class Standardized(nn.Conv2d):
+    """A convolution that transforms its weight."""
+
+    def forward(self, input):  # noqa: A002 - torch's name
+        weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
+        return self._conv_forward(input, weight, self.bias)
+
+
+class Doubled(nn.Linear):
+    """A linear layer that transforms its weight."""
+
+    def forward(self, input):  # noqa: A002 - torch's name
+        return nn.functional.linear(input, 2 * self.weight, self.bias)
+
+
+def experts():
+    config = MixtralConfig(hidden_size=64, intermediate_size=96, num_local_experts=3)
+    config._experts_implementation = "eager"
+    found = MixtralExperts(config)
+    for parameter in found.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    return found
