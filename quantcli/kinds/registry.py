@@ -37,10 +37,15 @@ def kinds() -> tuple[Kind, ...]:
     return tuple(sorted(_REGISTERED, key=lambda kind: kind.frozen_as == "parameter"))
 
 
-def kind_for(module: nn.Module) -> tuple[Kind | None, str | None]:
-    """Return the kind that takes a module, or one that would, and why its weights are kept."""
+def kind_for(module: nn.Module, *, in_place: bool = False) -> tuple[Kind | None, str | None]:
+    """Return the kind that takes a module, or one that would, and why its weights are kept.
+
+    `in_place` is for a module that cannot be replaced by another one.
+    """
     first: tuple[Kind | None, str | None] = (None, None)
     for kind in kinds():
+        if in_place and kind.frozen_as != "parameter":
+            continue
         if not (kind.takes(module) and kind.weights(module)):
             continue
         reason = kind.skip_reason(module)

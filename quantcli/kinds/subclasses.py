@@ -1,4 +1,8 @@
-"""Subclasses of Linear and Conv2d that transform their weight before they use it."""
+"""Linear and Conv2d modules that cannot be replaced by another module.
+
+Their class is a subclass that transforms the weight before it uses it, or something else than their
+parent holds them.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,16 @@ from quantcli.kinds.convolution import Convolution
 from quantcli.kinds.registry import register
 
 
-class Subclass(Convolution):
-    """Modules whose class is derived from that of a kind of Quanto's."""
-
-    def takes(self, module: nn.Module) -> bool:
-        """Return whether a module is of a subclass."""
-        return super().takes(module) and type(module) is not self.module_class
-
-
 @register
-class LinearSubclass(Subclass):
-    """Subclasses of Linear."""
+class LinearInPlace(Convolution):
+    """Linear layers that keep their class."""
 
     module_class = nn.Linear
     takes_a_table = True
 
 
 @register
-class Conv2dSubclass(Subclass):
-    """Subclasses of Conv2d, such as those with weight standardization."""
+class Conv2dInPlace(Convolution):
+    """2-D convolutions that keep their class, such as those with weight standardization."""
 
     module_class = nn.Conv2d

@@ -26,12 +26,12 @@ a head; a block has as many modules without parameters (activations, dropouts) a
 """
 
 LABELS = 2**17
-"""Labels of a classifier, each of which gets a name in the config."""
+"""Labels of a classifier, each of which gets a name in the config, or experts, which may be rows."""
 
 _HINT = "config.json is damaged, or not that of these weights"
 
-_COUNTS = re.compile(r"(^|_)(layers?|depths?|blocks|experts|stages|levels|hidden_groups|loops)$")
-_LABELS = re.compile(r"(^|[_.])num(_\w+)?_(labels|classes)$")
+_COUNTS = re.compile(r"(^|_)(layers?|depths?|blocks|stages|levels|hidden_groups|loops)$")
+_LABELS = re.compile(r"(^|[_.])(num|n)(_\w+)?_(labels|classes|experts)$")
 
 
 @contextmanager

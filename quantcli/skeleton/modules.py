@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from quantcli.skeleton.routers import is_router
 from quantcli.upstream.torch import declares_parameters
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from quantcli.kinds.kind import Kind
     from quantcli.kinds.layout import Rows
     from quantcli.skeleton.build import Skeleton
@@ -38,13 +40,14 @@ def weight_modules(skeleton: Skeleton) -> dict[str, WeightModule]:
 def _weight_modules(skeleton: Skeleton) -> Iterator[WeightModule]:
     from quantcli.kinds.registry import kind_for
 
+    held = held_elsewhere(skeleton.model)
     names: dict[int, list[str]] = {}
     for name, module in skeleton.model.named_modules(remove_duplicate=False):
         names.setdefault(id(module), []).append(name)
     for name, module in skeleton.model.named_modules(remove_duplicate=False):
         if not declares_parameters(module):
             continue
-        kind, reason = kind_for(module)
+        kind, reason = kind_for(module, in_place=id(module) in held)
         if len(names[id(module)]) > 1:
             reason = "one module with two names"
         elif is_router(skeleton.model, name):
@@ -58,3 +61,28 @@ def _weight_modules(skeleton: Skeleton) -> Iterator[WeightModule]:
             skip_reason=reason,
             weights=kind.weights(module) if kind and reason is None else {},
         )
+
+
+def held_elsewhere(model: nn.Module) -> set[int]:
+    """Return the ids of modules that an attribute of a module holds in a list, tuple or dict.
+
+    A forward that takes them from there would not see a module that replaces them.
+    """
+    return {
+        id(held)
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        for held in _modules_in(value)
+    }
+
+
+def _modules_in(value: object) -> Iterator[nn.Module]:
+    from torch import nn
+
+    values = value.values() if isinstance(value, dict) else value
+    if isinstance(values, nn.Module):
+        yield values
+    elif isinstance(values, list | tuple | set) or isinstance(value, dict):
+        for each in cast("Iterable[object]", values):
+            yield from _modules_in(each)

@@ -25,7 +25,7 @@ SHAPES = [(128, 256), (7, 130), (1, 256), (33, 384), (1, 64), (3, 128), (96, 192
 
 MODULES = {
     "Linear": [nn.Linear(columns, rows, bias=False) for rows, columns in SHAPES],
-    "LinearSubclass": [Doubled(40, 24)],
+    "LinearInPlace": [Doubled(40, 24)],
     "Conv1D": [Conv1D(128, 64), Conv1D(7, 256)],
     "Conv1d": [nn.Conv1d(8, 6, 3), nn.Conv1d(300, 5, 1)],
     "Conv2d": [
@@ -34,7 +34,7 @@ MODULES = {
         nn.Conv2d(3, 1, 3, bias=False),
         nn.Conv2d(8, 8, 3, groups=4, bias=False),
     ],
-    "Conv2dSubclass": [Standardized(4, 6, 3)],
+    "Conv2dInPlace": [Standardized(4, 6, 3)],
     "Conv3d": [nn.Conv3d(3, 8, 2)],
     "ConvTranspose1d": [nn.ConvTranspose1d(6, 4, 3)],
     "ConvTranspose2d": [nn.ConvTranspose2d(6, 4, 3, groups=2)],
@@ -55,12 +55,12 @@ CASES = [
 
 OF_QUANTO = [*MODULES["Linear"], *MODULES["Conv2d"]]
 
-SUBCLASSES = {"LinearSubclass": "Linear", "Conv2dSubclass": "Conv2d"}
+IN_PLACE = {"LinearInPlace": "Linear", "Conv2dInPlace": "Conv2d"}
 """The names of kinds that messages call by another."""
 
 
 def test_every_kind_has_modules_here():
-    names = {SUBCLASSES.get(name, name) for name in MODULES}
+    names = {IN_PLACE.get(name, name) for name in MODULES}
     assert {kind.name for kind in kinds()} == names
     assert len(kinds()) == len(MODULES)
 
@@ -68,7 +68,7 @@ def test_every_kind_has_modules_here():
 @pytest.mark.parametrize(("name", "module"), CASES)
 def test_a_module_is_of_its_kind(name, module):
     kind, reason = kind_for(module)
-    assert (kind.name, reason) == (SUBCLASSES.get(name, name), None)
+    assert (kind.name, reason) == (IN_PLACE.get(name, name), None)
     assert kind.weights(module)
     assert isinstance(kind, ModuleKind) == (name in ("Linear", "Conv2d", "Conv1D"))
     assert kind.is_embedding == (name == "Embedding")

@@ -22,7 +22,7 @@ TABLES = {"recipe": Recipe, "rules": Rule, "compare": Compare, "gates": Gates}
 
 OWN_WORDS = {
     "recipe.model": "The model: a Hub id or a folder. Without it, the command names the model.",
-    "recipe.embeddings": "Dtype of the embeddings: `keep`, or one that quantizes. Rules may change it.",
+    "recipe.embeddings": "Dtype of the embeddings: `keep`, or one that quantizes.",
     "recipe.rules": "Exceptions for some modules. The first rule that matches a module applies.",
     "recipe.compare": "What `quantcli compare` runs the models on: see `[compare]`.",
     "recipe.gates": "What the comparison must meet: see `[gates]`.",
