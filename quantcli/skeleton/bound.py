@@ -26,7 +26,7 @@ a head; a block has as many modules without parameters (activations, dropouts) a
 """
 
 LABELS = 2**17
-"""Labels of a classifier, each of which gets a name in the config, or experts, which may be rows."""
+"""Labels of a classifier, which all have names in the config, or experts, which may be rows."""
 
 _HINT = "config.json is damaged, or not that of these weights"
 
