@@ -1,0 +1,1 @@
+"""Run a model type at a small size."""
