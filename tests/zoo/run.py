@@ -45,12 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def jobs(asked: argparse.Namespace) -> Iterator[Job]:
-    from zoo import planned
     from zoo.model_types import model_types
+    from zoo.planned import plan_type
     from zoo.pool import Job
+    from zoo.ran import run_type
 
-    for name in fnmatch.filter(model_types(), asked.only):
-        yield Job("plan", name, planned.plan_type, seconds=180, nbytes=6 * 2**30)
+    names = fnmatch.filter(model_types(), asked.only)
+    yield from (Job("plan", name, plan_type, seconds=180, nbytes=6 * 2**30) for name in names)
+    yield from (Job("run", name, run_type, seconds=120, nbytes=5 * 2**30) for name in names)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
