@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from quantcli.errors import QuantcliError
 from quantcli.text import first_line, shorten
 
-LONGEST = 160
+LONGEST = 150
 """Characters of a reason."""
 
 
@@ -26,17 +27,20 @@ def step(name: str) -> Iterator[None]:
     """Raise whatever goes wrong inside as a `Failure` of this step."""
     try:
         yield
-    except Failure:
+    except (Failure, MemoryError):
         raise
     except Exception as error:
         raise Failure(name, in_words(error)) from error
 
 
 def in_words(error: BaseException) -> str:
-    """Return one line on an error: its message, after its type where it is not our own."""
+    """Return one sentence on an error: its message, after its type where it is not our own."""
     text = first_line(error)
     if isinstance(error, QuantcliError):
         text = error.message
     elif not isinstance(error, ImportError):
-        text = f"{type(error).__name__}: {text}"
-    return shorten(" ".join(text.split()), LONGEST)
+        name = type(error).__name__
+        text = text if text.startswith(f"{name}:") else f"{name}: {text}"
+    # paths are those of the machine, and of a temporary folder
+    text = re.sub(r"'?/\S+/(\S+?)'?(?=[\s,:>)]|$)", r"\1", " ".join(text.split()))
+    return shorten(text.split(". ")[0].removesuffix(" in your environment"), LONGEST)

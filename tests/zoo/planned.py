@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from zoo.model_types import config_class, model_class
-from zoo.outcome import Failure, step
-from zoo.saved import build, save
-
 from quantcli.errors import UsageError
 from quantcli.planning import Plan, make_plan, read_source
 from quantcli.recipe import Recipe
+from zoo.model_types import config_class, model_class
+from zoo.outcome import Failure, step
+from zoo.saved import build, save
 
 WHOLE = 1 << 60
 """Bytes of a shard: one file holds the model."""
@@ -24,10 +24,8 @@ PLAIN, WITH_EMBEDDINGS = "int8", "int8 + embeddings"
 def recipes() -> dict[str, Recipe]:
     """Return the recipes to plan, by name; embeddings are quantized where a recipe can ask it."""
     found = {PLAIN: Recipe.parse({"weights": "int8"})}
-    try:
+    with contextlib.suppress(UsageError):
         found[WITH_EMBEDDINGS] = Recipe.parse({"weights": "int8", "embeddings": "int8"})
-    except UsageError:
-        pass
     return found
 
 

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parse(arguments)
     os.environ |= QUIET
     sys.path[0] = str(TESTS)
-    from zoo import results
+    from zoo import page, results, totals
     from zoo.pool import run_jobs
 
     store = results.Store(asked.results, again=asked.again)
@@ -41,6 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         store.add(job.stage, job.model_type, result)
         state = result["reason"] if "failed" in result else "done"
         print(f"{count}/{len(waiting)} {job.stage} {job.model_type}: {state}", file=sys.stderr)
+    if asked.only == "*":
+        PAGE.write_text(page.render(store.all("plan"), store.all("run")), encoding="utf-8")
+        print(f"wrote {PAGE}", file=sys.stderr)
+    print(totals.table(totals.totals(store.all("plan"), store.all("run"))))
     return 0
 
 

@@ -7,33 +7,47 @@ from collections.abc import Iterator
 from typing import Any
 
 from zoo import rules
+from zoo.agreement import add_sections, agree
 
 Values = dict[str, Any]
 
-DERIVED = ("transformers_version", "out_features", "out_indices", "stage_names")
-"""Keys that the config computes again."""
+LEFT_OUT = (
+    *("transformers_version", "quantization_config"),
+    *("out_features", "out_indices", "stage_names"),
+)
+"""Keys that the config computes again, or that are not about the model's shape."""
 
 _TOKEN = re.compile(r"(_token_ids?|_token_index)$")
 _INDICES = re.compile(r"(_indices|_indexes|_layer_ids|_layers?|_blocks|_hook_ids)$")
 
 
-def shrink(config: Any, *, widths: bool = True) -> Any:
-    """Return a small config; without `widths` it has fewer layers, tokens and experts only."""
-    values = _without_derived(config.to_dict())
+def shrink(config: Any, *, widths: bool = True, sections: bool = False) -> Any:
+    """Return a small config; without `widths` it has fewer layers, tokens and experts only.
+
+    `sections` writes down those of the rotary embeddings, which some models have in their code.
+    """
+    values = _with_shape_alone(config.to_dict())
     for part in list(_parts(values)):
+        before = dict(part)
         _shrink_depth(part)
         _shrink_sizes(part, widths=widths)
         if widths:
+            agree(part, before)
+            if sections:
+                add_sections(part)
             _shrink_images(part)
     _move_tokens(values)
-    return type(config).from_dict(values)
+    small = type(config).from_dict(values)
+    if hasattr(small, "quantization_config"):
+        del small.quantization_config
+    return small
 
 
-def _without_derived(values: Values) -> Values:
+def _with_shape_alone(values: Values) -> Values:
     return {
-        key: _without_derived(value) if isinstance(value, dict) else value
+        key: _with_shape_alone(value) if isinstance(value, dict) else value
         for key, value in values.items()
-        if key not in DERIVED
+        if key not in LEFT_OUT
     }
 
 
@@ -50,18 +64,24 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_depth(key: str, value: Any) -> bool:
-    return _is_count(value) and bool(rules.DEPTH.search(key)) and not rules.NOT_DEPTH.search(key)
+    return (
+        _is_count(value)
+        and bool(rules.DEPTH.search(str(key)))
+        and not rules.NOT_DEPTH.search(str(key))
+    )
 
 
 def _shrink_depth(part: Values) -> None:
     """Keep one layer of each kind, and cut every list with an entry for each layer."""
     depths = {value for key, value in part.items() if _is_depth(key, value)}
+    for key, value in part.items():
+        if not depths and str(key).endswith("feature_layer") and _are_counts(value):
+            part[key] = _renumbered(value, rules.LAYERS)
     for depth in sorted(depths):
         _cut(part, depth)
     for key, value in part.items():
-        if key == "depths" or key.endswith(("blocks_per_stage", "num_blocks", "block_sizes")):
-            if isinstance(value, list | tuple):
-                part[key] = [min(entry, 2) for entry in value]
+        if str(key).endswith(rules.STAGE_DEPTHS) and _are_counts(value):
+            part[key] = [min(entry, rules.LAYERS) for entry in value]
 
 
 def _cut(part: Values, depth: int) -> None:
@@ -70,24 +90,46 @@ def _cut(part: Values, depth: int) -> None:
         for key, value in part.items()
         if isinstance(value, list | tuple) and len(value) == depth > rules.LAYERS
     }
-    chosen = _one_of_each(list(zip(*listed.values(), strict=True)) if listed else [], depth)
+    by_layer = [key for key, value in part.items() if _is_by_layer(value, depth)]
+    kinds = [
+        (
+            *(value[index] for value in listed.values()),
+            *(str(index) in map(str, part[key]) for key in by_layer),
+        )
+        for index in range(depth)
+    ]
+    chosen = _one_of_each(kinds, depth)
     # a model that takes some of its layers' outputs needs as many layers
     indices = [
         key
         for key, value in part.items()
-        if key not in listed and _INDICES.search(key) and _are_counts(value)
+        if key not in listed and _INDICES.search(str(key)) and _are_counts(value)
     ]
-    needed = max((len(part[key]) + 1 for key in indices), default=0)
+    # so does one whose kinds of layers take turns
+    turns = [len(part[key]) for key in rules.TURNS if isinstance(part.get(key), list)]
+    needed = max((*(len(part[key]) + 1 for key in indices), *turns), default=0)
     while len(chosen) < min(needed, depth):
         chosen.append(next(index for index in range(depth) if index not in chosen))
     chosen.sort()
     for key, value in listed.items():
         part[key] = [value[index] for index in chosen]
+    for key in by_layer:
+        entries = {int(index): entry for index, entry in part[key].items()}
+        part[key] = {new: entries[old] for new, old in enumerate(chosen) if old in entries}
     for key in indices:
         part[key] = _renumbered(part[key], len(chosen))
     for key, value in part.items():
         if _is_depth(key, value) and value == depth:
             part[key] = min(value, len(chosen))
+
+
+def _is_by_layer(value: Any, depth: int) -> bool:
+    """Return whether a value is a table with entries for some of the layers, by their index."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(str(key).isdecimal() and int(key) < depth for key in value)
+    )
 
 
 def _one_of_each(kinds: list[tuple[Any, ...]], depth: int) -> list[int]:
@@ -122,16 +164,13 @@ def _renumbered(indices: list[int], depth: int) -> list[int]:
 
 def _shrink_sizes(part: Values, *, widths: bool) -> None:
     for key, value in list(part.items()):
-        limit = _limit(key, widths=widths)
+        limit = _limit(str(key), widths=widths)
         if limit is None:
             continue
         if _is_count(value):
             part[key] = min(value, limit)
         elif _are_counts(value):
             part[key] = _scaled(value, limit)
-    heads = next((part[key] for key in ("num_heads", "num_attention_heads") if key in part), None)
-    if widths and isinstance(heads, list) and _is_count(part.get("embed_dim")):
-        part["embed_dim"] = rules.HEAD_DIM * heads[0]
 
 
 NARROW = re.compile(r"layer|experts|group|top|vocab|position|queries|latents|window|tokens|^moe_k$")
@@ -160,7 +199,7 @@ def _shrink_images(part: Values) -> None:
     if _is_count(patch) and patch >= 8:
         side = rules.PATCHES * patch
     for key, value in part.items():
-        if rules.IMAGE.search(key):
+        if rules.IMAGE.search(str(key)):
             if _is_count(value):
                 part[key] = min(value, side)
             elif _are_counts(value):
@@ -174,14 +213,18 @@ def _move_tokens(values: Values) -> None:
     moved = {token: size - 1 - index for index, token in enumerate(beyond)}
     for part in _parts(values):
         for key, value in part.items():
-            if _TOKEN.search(key) and _is_count(value):
+            if _TOKEN.search(str(key)) and _is_count(value):
                 part[key] = moved.get(value, value)
-            elif _TOKEN.search(key) and _are_counts(value):
+            elif _TOKEN.search(str(key)) and _are_counts(value):
                 part[key] = [moved.get(token, token) for token in value]
 
 
 def _tokens(values: Values) -> Iterator[int]:
     for part in _parts(values):
         for key, value in part.items():
-            if _TOKEN.search(key):
-                yield from (token for token in (value if isinstance(value, list | tuple) else [value]) if _is_count(token))
+            if _TOKEN.search(str(key)):
+                yield from (
+                    token
+                    for token in (value if isinstance(value, list | tuple) else [value])
+                    if _is_count(token)
+                )
