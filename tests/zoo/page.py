@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from quantcli.text import plural
 from zoo.kept import Reasons
 from zoo.planned import PLAIN, WITH_EMBEDDINGS
-from zoo.ran import ENOUGH
+from zoo.ran import ENOUGH, NOISES
 from zoo.totals import Results, table, totals
 
 HEAD = """# The zoo
 
-Every model type of transformers {transformers} that has a base model, planned at the size of its default
-config and run at a small size, with optimum-quanto {quanto} and torch {torch}. `make zoo` writes this page;
-it takes about half an hour, and nothing is downloaded.
+Every model type of transformers {transformers} that has a base model: planned at the size of its
+default config, and run at a small size, with optimum-quanto {quanto} and torch {torch}. `make zoo`
+writes this page. It takes about half an hour on two cores, and downloads nothing.
 
 {totals}
 
-- **Planned**: the model is built on the meta device, and the plan is made from the names and shapes that
-  saving it would write. Sizes are those of the stored tensors in MB (10^6 bytes), in float32 before.
-  Coverage is the share of the parameters of weight matrices that are quantized.
+- **Planned**: the model is built on the meta device, and the plan is made from the names and shapes
+  that saving it would write. Sizes are those of the stored tensors in MB (10^6 bytes); before, they
+  are in float32. Coverage is the share of the parameters of weight matrices that are quantized.
 - **Run**: the config is shrunk by rules for its keys (`tests/zoo/rules.py`), the weights are random
-  (`tests/zoo/weights.py`), and the inputs are those that `quantcli compare` makes, with more for models
-  that take others. The model is saved, quantized to int8, loaded and run. *Cosine* compares its main output
-  with the original's. **≠** marks models of which an output differs from that of the model quantized in
-  memory, bit for bit.
+  (`tests/zoo/weights.py`), and the inputs are those that `quantcli compare` makes, or more for a
+  model that takes others. The model is saved, quantized to int8, loaded and run. *Cosine* compares
+  its main output with the original's. **≠** marks a model of which any bit of any output differs
+  from the same model quantized in memory.
 
 ## Model types
 
 {rows}
 
-What is kept, as a share of the bytes before, has a number for its reason:
+What is kept is a share of the bytes before; its reason is one of these:
 
 {reasons}
 """
+
+FAR = f"""## Outputs with a cosine below {ENOUGH}
+
+The output of each model that is farthest from the original's. The last column is the original's own
+cosine under random noise of the size of int8's rounding on the same weights, the lowest of {NOISES}
+draws. Where it is low too, the model turns small differences into large ones: it chooses experts,
+boxes, codes or lengths.
+
+| model type | output | cosine | with noise |
+| --- | --- | ---: | ---: |"""
 
 COLUMNS = (
     "model type",
@@ -62,10 +74,9 @@ def render(planned: Results, ran: Results) -> str:
         rows="\n".join(_rows(whole, ran, reasons)),
         reasons=reasons.listed(),
     )
-    unstable = {name: found for name, found in ran.items() if found.get("cosine", 1) < ENOUGH}
     parts = [
         head,
-        _far(unstable),
+        _far(ran),
         _failures("Not built", planned, {"build"}),
         _failures("Not planned", planned, None, but={"build"}),
         _failures("Not run", {name: found for name, found in ran.items() if name in whole}, None),
@@ -94,32 +105,29 @@ def _megabytes(nbytes: int | None) -> str:
 
 
 def _share(value: float | None) -> str:
-    # cut off, not rounded: 0.99 must not be said of less
-    return "" if value is None else f"{int(value * 1000) / 1000:.3f}"
+    return "" if value is None else f"{math.floor(value * 1000) / 1000:.3f}"
 
 
 def _cosine(found: Mapping[str, Any]) -> str:
     if "cosine" not in found:
         return ""
-    value = f"{int(found['cosine'] * 10000) / 10000:.4f}"
+    value = _cut(found["cosine"])
     return f"{value} ≠" if found["differs"] else value
 
 
 def _far(ran: Results) -> str:
-    if not ran:
-        return ""
-    lines = [
-        f"## Cosine below {ENOUGH}\n",
-        "The last column is the cosine of the original to itself with random noise of the size of int8's",
-        "rounding on the same weights: where it is low too, the model turns small differences into large",
-        "ones (a choice of experts, of boxes, of codes).\n",
-        "| model type | output | cosine | with noise |\n| --- | --- | ---: | ---: |",
-    ]
-    lines += [
-        f"| {name} | `{found['output']}` | {found['cosine']:.4f} | {found['noise']:.4f} |"
+    """Return a section with the outputs that are far from the original's."""
+    rows = [
+        f"| {name} | `{found['worst'][0]}` | {_cut(found['worst'][1])} | {_cut(found['noise'])} |"
         for name, found in ran.items()
+        if "noise" in found
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([FAR, *rows]) + "\n" if rows else ""
+
+
+def _cut(value: float) -> str:
+    # cut off, not rounded: 0.99 must not be said of less
+    return f"{math.floor(value * 10000) / 10000:.4f}"
 
 
 def _failures(
@@ -135,5 +143,5 @@ def _failures(
     ]
     if not rows:
         return ""
-    head = f"## {title}\n\n{len(rows)} model types.\n\n| model type | step | reason |\n| --- | --- | --- |"
-    return "\n".join([head, *rows]) + "\n"
+    head = "| model type | step | reason |\n| --- | --- | --- |"
+    return "\n".join([f"## {title}\n\n{plural(len(rows), 'model type')}.\n", head, *rows]) + "\n"
