@@ -9,8 +9,9 @@ from typing import Any
 
 from quantcli.text import plural
 from zoo.kept import Reasons
+from zoo.nearness import NOISES
 from zoo.planned import PLAIN, WITH_EMBEDDINGS
-from zoo.ran import ENOUGH, NOISES
+from zoo.ran import ENOUGH
 from zoo.totals import Results, table, totals
 
 HEAD = """# The zoo

@@ -68,7 +68,7 @@ def run_jobs(jobs: Iterable[Job], *, workers: int) -> Iterator[tuple[Job, Result
                 result = _result(one)
                 if result is not None:
                     running.remove(one)
-                    _end(one)
+                    _end(one, patience=0 if "failed" in result else 5)
                     yield one.job, result
     finally:
         for one in running:
@@ -103,7 +103,8 @@ def _ended(code: int | None) -> str:
     return f"the process ended with exit code {code}"
 
 
-def _end(one: _Running) -> None:
+def _end(one: _Running, *, patience: float = 0) -> None:
+    one.process.join(patience)
     one.process.kill()
     one.process.join()
     one.process.close()

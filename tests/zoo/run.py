@@ -56,7 +56,7 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
 
     names = fnmatch.filter(model_types(), asked.only)
     yield from (Job("plan", name, plan_type, seconds=180, nbytes=6 * 2**30) for name in names)
-    yield from (Job("run", name, run_type, seconds=120, nbytes=5 * 2**30) for name in names)
+    yield from (Job("run", name, run_type, seconds=180, nbytes=5 * 2**30) for name in names)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

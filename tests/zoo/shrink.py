@@ -129,6 +129,7 @@ def _is_by_layer(value: Any, depth: int) -> bool:
         isinstance(value, dict)
         and bool(value)
         and all(str(key).isdecimal() and int(key) < depth for key in value)
+        and all(isinstance(entry, dict) for entry in value.values())
     )
 
 
