@@ -44,6 +44,8 @@ class Maker:
         for picture in self._pictures():
             yield {**full, **extra, **picture}
         yield from self._waves(full)
+        for tokens in self._books():
+            yield {**full, **extra, **tokens}
         yield extra
         main = self._model.main_input_name
         yield {name: full[name] for name in (main, "decoder_input_ids") if name in full}
@@ -59,7 +61,7 @@ class Maker:
         ids = full.get("input_ids")
         length = LENGTH if ids is None else ids.shape[-1]
         made = {}
-        for name in self._names - full.keys():
+        for name in sorted(self._names - full.keys()):
             make = _MAKERS.get(name)
             if make is not None:
                 value = make(self, length)
@@ -77,7 +79,7 @@ class Maker:
             for shape in ((1, count, 64), (1, 64, count)):
                 mask = torch.ones(1, 64, dtype=torch.long)
                 for kind in (mask, mask.bool()):
-                    masks = dict.fromkeys(self._names & _MASKS, kind)
+                    masks = dict.fromkeys(sorted(self._names & _MASKS), kind)
                     yield {str(name): self.normal(*shape), **masks}
 
     def _pictures(self) -> Iterator[Inputs]:
@@ -85,12 +87,22 @@ class Maker:
         side = self.size("image_size", "img_size", default=64)
         channels = self.size("num_channels", "in_channels", "in_chans", default=3)
         frames = self.size("num_frames", default=2)
-        for name in self._names & {"pixel_values", "pixel_values_videos"}:
+        for name in sorted(self._names & {"pixel_values", "pixel_values_videos"}):
             yield {name: self.normal(1, channels, side, side)}
             for count in dict.fromkeys((frames, 2)):
                 yield {name: self.normal(1, count, channels, side, side)}
             yield {name: self._patches(), **self._grids()}
             yield {name: self._patches()[None], **self._grids()}
+
+    def _books(self) -> Iterator[Inputs]:
+        """Yield tokens of several codebooks: (1, steps, codebooks)."""
+        import torch
+
+        for key in ("num_codebooks", "num_channels"):
+            books = self.size(key, default=0)
+            for name in sorted(self._names & {"input_ids", "decoder_input_ids"}) if books else ():
+                for count in (books, books + 1):
+                    yield {name: torch.randint(3, 60, (1, LENGTH, count), generator=self._seeded())}
 
     def _waves(self, full: Inputs) -> Iterator[Inputs]:
         if "input_values" in self._names:
@@ -101,7 +113,7 @@ class Maker:
     def _grids(self) -> Inputs:
         import torch
 
-        names = self._names & {"grid_thw", "image_grid_thw"}
+        names = sorted(self._names & {"grid_thw", "image_grid_thw"})
         return dict.fromkeys(names, torch.tensor([GRID]))
 
     def _patches(self) -> Any:
@@ -119,18 +131,22 @@ class Maker:
                     return value
         return default
 
+    def _seeded(self) -> Any:
+        import torch
+
+        return torch.Generator().manual_seed(self._seed)
+
     def normal(self, *shape: int) -> Any:
         """Return normal values."""
         import torch
 
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(self._seed))
+        return torch.randn(*shape, generator=self._seeded())
 
     def whole(self, high: int, *shape: int) -> Any:
         """Return whole numbers from 3, and up to but not including `high`."""
         import torch
 
-        generator = torch.Generator().manual_seed(self._seed)
-        return torch.randint(3, max(high, 4), shape, generator=generator)
+        return torch.randint(3, max(high, 4), shape, generator=self._seeded())
 
     def grid(self) -> Any:
         import torch
@@ -196,6 +212,8 @@ _MAKERS: dict[str, Callable[[Maker, int], Any]] = {
     "past_values": lambda made, _: made.normal(
         1, made.size("context_length", default=32), made.size("num_input_channels", default=1)
     ),
+    "inputs": lambda made, length: made.normal(1, length, made.size("d_model", default=64)),
+    "latents": lambda made, length: made.normal(1, made.size("hidden_size", default=64), length),
     "states": lambda made, length: made.normal(1, length, made.size("state_dim", default=4)),
     "actions": lambda made, length: made.normal(1, length, made.size("act_dim", default=4)),
     "rewards": lambda made, length: made.normal(1, length, 1),
