@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 
 WIDTH, HEADS, HEAD_DIM = 64, 4, 16
+"""Width, heads, and width of a head of a small model."""
+
+VOCABULARY = 256
+"""Tokens of a small model, of which the last are special."""
 
 DEPTH = re.compile(
     r"(^|_)(num_(\w+_)?layers|n_layers?|\w*layers|depth|num_blocks|num_layers_per_stack)$"
@@ -50,7 +54,7 @@ LIMITS: tuple[tuple[str, int], ...] = (
     (r"(key_value|kv)_heads(_per_layer)?$|^kv_n_heads$", 2),
     (r"heads(_per_layer)?$|^n_head$", HEADS),
     # vocabularies and lengths
-    (r"vocab_size\w*$|_vocab$|^num_embeddings$|^codebook_size$", 256),
+    (r"vocab_size\w*$|_vocab$|^num_embeddings$|^codebook_size$", VOCABULARY),
     (r"^(max_source_positions)$", 64),
     (r"position_embeddings$|positions$|^max_seq_len$|^n_ctx$|^max_pos_emb$", 256),
     (r"^(sliding_window\w*|attention_window|attention_chunk_size|local_attention\w*)$", 16),
@@ -62,10 +66,8 @@ LIMITS: tuple[tuple[str, int], ...] = (
     # widths
     (r"^(moe_|shared_|expert_)\w*(intermediate_size|ffn_\w*size)$", 32),
     (r"(intermediate_(size|dim)|ffn_(dim|hidden_size)|d_ff|mlp_dim|dff|d_inner|ffn)$", 2 * WIDTH),
-    (
-        r"^(conv_dim|hidden_sizes|decoder_hidden_sizes|embed_dim_per_stage|dims|backbone_channel_list)$",
-        2 * WIDTH,
-    ),
+    (r"^(conv_dim|(decoder_)?hidden_sizes|embed_dim_per_stage|dims)$", 2 * WIDTH),
+    (r"^backbone_channel_list$", 2 * WIDTH),
     (r"^attention_hidden_size$", 2 * WIDTH),
     (r"(hidden_size|hidden_dim|d_model|n_embd|embed_dim|emb_dim|embedding_size)$", WIDTH),
     (
