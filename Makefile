@@ -7,7 +7,7 @@ CASES ?= 3000
 SEED ?= 0
 SUITE ?= models
 
-.PHONY: demo test lint docs fuzz bench reproduce clean
+.PHONY: demo test lint docs fuzz bench zoo reproduce clean
 
 demo: $(READY)  ## quantize a real model and show that it is still the same
 	@$(BIN)/python tests/demo.py
@@ -28,6 +28,9 @@ fuzz: $(READY)  ## damaged models, thousands of them: a success or an error of o
 
 bench: $(READY)  ## the table in docs/benchmarks.md, measured here
 	@$(BIN)/python tests/bench.py
+
+zoo: $(READY)  ## plan every model type of transformers, run small ones, write docs/zoo.md
+	@$(BIN)/python tests/zoo/run.py
 
 reproduce: $(READY)  ## the published experiments, where the Hub can be reached
 	@$(BIN)/python tests/reproduce.py

@@ -6,15 +6,10 @@ the meta device. Planning it must find every tensor again, and never make a mode
 
 from __future__ import annotations
 
-import json
-
 import pytest
-import torch
 import transformers
-from transformers.core_model_loading import revert_weight_conversion
-from transformers.utils.generic import ContextManagers
+from zoo.saved import build, save
 
-from quantcli.checkpoint import TensorRecord
 from quantcli.planning import make_plan, read_source
 from quantcli.recipe import Recipe
 
@@ -42,49 +37,10 @@ ARCHITECTURES = [
 ]
 
 
-class SavedCheckpoint:
-    """What is known of a checkpoint before a weight is read."""
-
-    revision = "0" * 40
-    index_metadata = None
-    has_code = False
-
-    def __init__(self, config, tensors, folder):
-        self.model = config["model_type"]
-        self.config = config
-        self.tensors = tensors
-        self._folder = folder
-
-    def folder(self):
-        return self._folder
-
-
-def save(name, folder):
-    """Return the checkpoint that saving a model of this class would make."""
-    kind = getattr(transformers, name)
-    with ContextManagers(kind.get_init_context(torch.float32, False, False, None)):
-        model = kind(kind.config_class())
-    tied = model.all_tied_weights_keys
-    state = {key: value for key, value in model.state_dict().items() if key not in tied}
-    records, offset = {}, 0
-    for key, value in revert_weight_conversion(model, state).items():
-        records[key] = TensorRecord(
-            name=key,
-            file="model.safetensors",
-            dtype=str(value.dtype).removeprefix("torch."),
-            shape=tuple(value.shape),
-            offset=offset,
-            nbytes=value.nbytes,
-        )
-        offset += value.nbytes
-    config = model.config.to_dict() | {"architectures": [name], "dtype": "float32"}
-    (folder / "config.json").write_text(json.dumps(config))
-    return SavedCheckpoint(config, records, folder)
-
-
 @pytest.mark.parametrize(("name", "coverage"), ARCHITECTURES)
 def test_every_tensor_is_found_again(tmp_path, name, coverage):
-    checkpoint = save(name, tmp_path)
+    kind = getattr(transformers, name)
+    checkpoint = save(build(kind, kind.config_class()), tmp_path)
     source = read_source(checkpoint, here=False)
     assert not [key for key in source.unexpected if not source.skeleton.expected_elsewhere(key)]
     plan = make_plan(Recipe(), source, max_shard_size=5 * 10**9)
