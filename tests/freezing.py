@@ -136,13 +136,13 @@ def adaptable(
     return found
 
 
-def replace_conv1d(model: PreTrainedModel) -> None:
-    """Replace the Conv1D modules of a model by linear layers that compute the same."""
+def replace_conv1d(model: PreTrainedModel, only: set[str] | None = None) -> None:
+    """Replace the Conv1D modules of a model, or those named, by equal linear layers."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
     for name, module in [*model.named_modules()]:
-        if isinstance(module, Conv1D):
+        if isinstance(module, Conv1D) and (only is None or name in only):
             inputs, outputs = module.weight.shape
             linear = torch.nn.Linear(inputs, outputs, dtype=module.weight.dtype)
             linear.weight = torch.nn.Parameter(module.weight.detach().t().contiguous())

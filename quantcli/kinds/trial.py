@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dis
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from quantcli.kinds.layout import Rows
 from quantcli.kinds.probe import REFUSALS
 from quantcli.upstream.quanto import row_weight
 from quantcli.upstream.torch import own_parameters
+
+HARMLESS = ("device", "dtype", "shape")
+"""Attributes of a weight that do not depend on its values."""
 
 LARGEST = 1 << 22
 """Elements of a weight that is tried. A larger one is not worth the time."""
@@ -43,16 +47,24 @@ def sees_its_weight(module: nn.Module, plain: type[nn.Module]) -> bool:
 
 
 def _leaves_the_weight_alone(own: type[nn.Module], plain: type[nn.Module]) -> bool:
-    """Return whether no code of a class, down to `plain`, mentions a weight outside `__init__`."""
+    """Return whether no code of a class, down to `plain`, uses a weight outside `__init__`.
+
+    What is asked of it may be its dtype, device or shape.
+    """
     for kind in own.__mro__[: own.__mro__.index(plain)]:
         for name, value in vars(kind).items():
             function = inspect.unwrap(value) if callable(value) else None
-            if name == "__init__" or not inspect.isfunction(function):
-                continue
-            names = (*function.__code__.co_names, *function.__code__.co_consts)
-            if any(isinstance(used, str) and "weight" in used for used in names):
+            if name != "__init__" and inspect.isfunction(function) and _uses_a_weight(function):
                 return False
     return True
+
+
+def _uses_a_weight(function: Callable[..., Any]) -> bool:
+    names = [instruction.argval for instruction in dis.get_instructions(function)]
+    return any(
+        isinstance(name, str) and "weight" in name and following not in HARMLESS
+        for name, following in zip(names, [*names[1:], None], strict=True)
+    )
 
 
 def _trial(module: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-_CLASS = re.compile(r"router|gating|moe_?gate|topk_?gate", re.IGNORECASE)
+_CLASS = re.compile(r"(router|(moe|top_?k).*(gate|gating))$", re.IGNORECASE)
 _NAMES = ("gate", "gating", "router")
 
 

@@ -36,6 +36,7 @@ def run_type(model_type: str) -> dict[str, Any]:
             loaded = quantcli.load(frozen)
         with step("quantized forward"):
             outputs = run(loaded, small.inputs)
+        with_embeddings = _with_embeddings(small, Path(name))
         differs = _differs(loaded, outputs, original, small, frozen.plan)
     return {
         "shrunk": small.way,
@@ -43,8 +44,26 @@ def run_type(model_type: str) -> dict[str, Any]:
         "quantized": len(frozen.plan.quantized),
         "coverage": frozen.plan.coverage,
         "differs": differs,
+        "with_embeddings": with_embeddings,
         **_near(small, outputs, frozen.plan),
     }
+
+
+def _with_embeddings(small: Small, folder: Path) -> float:
+    """Return the cosine of the main output of the model with int8 embeddings too."""
+    with step("quantize with embeddings"):
+        frozen = quantcli.quantize(
+            folder / "original",
+            output=folder / "with-embeddings",
+            jobs=1,
+            embeddings="int8",
+            allow_unquantized=True,
+        )
+        loaded = quantcli.load(frozen)
+    with step("forward with quantized embeddings"):
+        outputs = run(loaded, small.inputs)
+    main = main_output(small.outputs)
+    return cosine(small.outputs[main], outputs[main])
 
 
 def _save(small: Small, folder: Path) -> Any:

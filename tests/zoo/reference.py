@@ -6,21 +6,38 @@ from typing import Any
 
 
 def in_memory(model: Any, plan: Any) -> Any:
-    """Quantize in memory what a plan quantizes, as plain Quanto does.
+    """Quantize in memory to int8 what a plan quantizes, with Quanto's modules and functions.
 
-    The reference takes plain modules and leaves subclasses alone; a plan may decide otherwise. So
-    what it quantizes becomes plain here, which is how it is loaded, and what it keeps a subclass.
+    What a plan quantizes as a module is made the plain class first, which is how it is loaded; the
+    other parameters that it quantizes get Quanto's values, dequantized.
     """
     import freezing
+    from optimum.quanto import qint8, quantize
     from torch import nn
 
-    chosen = {tensor.module for tensor in plan.quantized}
+    from quantcli.kinds.unpack import use_torch_unpack
+
+    use_torch_unpack()
+    modules = {tensor.module for tensor in plan.quantized if tensor.frozen_as != "parameter"}
+    parameters = {
+        tensor.name: ("int8", tensor.transposed)
+        for tensor in plan.quantized
+        if tensor.frozen_as == "parameter"
+    }
+    freezing.replace_conv1d(model, only=modules)
+    others = []
     for name, module in [*model.named_modules()]:
         for plain in (nn.Linear, nn.Conv2d):
             if isinstance(module, plain):
-                kept = type(f"Kept{plain.__name__}", (type(module),), {})
-                module.__class__ = plain if name in chosen else kept
-    return freezing.freeze_plainly(model, "int8")
+                if name in modules:
+                    module.__class__ = plain
+                else:
+                    others.append(name)
+    quantize(model, weights=qint8, exclude=others or None)
+    freezing.adapt_plainly(model, parameters)
+    for _, module in freezing.qmodules(model):
+        freezing.freeze_module(module)
+    return model.eval()
 
 
 def align(model: Any) -> None:
