@@ -23,6 +23,7 @@ EQUALS = (
     ("num_attention_heads", "linear_num_heads"),
     ("linear_num_key_heads", "linear_num_value_heads"),
     ("head_dim", "qk_rope_head_dim"),
+    ("hidden_size", "attention_hidden_size"),
     ("encoder_attention_heads", "encoder_key_value_heads"),
 )
 """Pairs of keys: where both had one value, they have again. The second is the one to go by, but
@@ -81,10 +82,15 @@ WIDTHS = ("hidden_sizes", "embed_dim_per_stage", "conv_dim", "neck_hidden_sizes"
 
 
 def _stages(part: Values, before: Values) -> None:
-    """Give the first of several stages heads of the usual width, and repeat widths as before."""
+    """Give the first of several stages heads of the usual width, and repeat widths as before.
+
+    The windows of such a model must not be larger than the picture of its last stage.
+    """
     heads = next((part[key] for key in ("num_heads", "num_attention_heads") if key in part), None)
     if isinstance(heads, list) and isinstance(part.get("embed_dim"), int):
         part["embed_dim"] = HEAD_DIM * heads[0]
+        if isinstance(part.get("window_size"), int):
+            part["window_size"] = 2
     for widths in WIDTHS:
         old = before.get(widths)
         for key in ("hidden_size", "embed_dim", "embedding_size") if old else ():

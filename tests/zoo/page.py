@@ -18,7 +18,7 @@ HEAD = """# The zoo
 
 Every model type of transformers {transformers} that has a base model: planned at the size of its
 default config, and run at a small size, with optimum-quanto {quanto} and torch {torch}. `make zoo`
-writes this page. It takes about a quarter of an hour on two cores, and downloads nothing.
+writes this page. It takes up to half an hour on two cores, and downloads nothing.
 
 {totals}
 

@@ -43,7 +43,6 @@ LIMITS: tuple[tuple[str, int], ...] = (
     (r"^(n_groups|mamba_n_groups)$", 2),
     (r"^num_kv_shared_layers$", 0),
     (r"^num_frames$", 4),
-    (r"^window_size$", 2),
     (r"shared_experts$", 1),
     (r"experts$", 4),
     # sizes of heads

@@ -6,7 +6,6 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from quantcli.errors import ModelError
 from zoo.inputs import Inputs, Maker
 from zoo.model_types import config_class, model_class
 from zoo.outcome import Failure, step
@@ -79,10 +78,12 @@ def _find_inputs(model: Any) -> tuple[Inputs, Outputs]:
     for inputs in filter(None, Maker(model, SEED).candidates()):
         try:
             outputs = run(model, inputs)
-        except ModelError as error:
+            main_output(outputs)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model may raise anything at wrong inputs
             first = first or error
         else:
-            main_output(outputs)
             return inputs, outputs
     raise first or Failure("forward", f"no inputs are known for {model.main_input_name}")
 
