@@ -8,8 +8,10 @@ from importlib.metadata import version
 from typing import Any
 
 from quantcli.text import plural
+from zoo.heads_page import section
 from zoo.kept import Reasons
 from zoo.nearness import NOISES
+from zoo.numbers import cut
 from zoo.planned import PLAIN, WITH_EMBEDDINGS
 from zoo.ran import ENOUGH
 from zoo.totals import Results, table, totals
@@ -63,7 +65,7 @@ COLUMNS = (
 )
 
 
-def render(planned: Results, ran: Results) -> str:
+def render(planned: Results, ran: Results, heads: Results) -> str:
     """Return the page."""
     whole = {name: found for name, found in planned.items() if "failed" not in found}
     reasons = Reasons(whole.values())
@@ -77,6 +79,7 @@ def render(planned: Results, ran: Results) -> str:
     )
     parts = [
         head,
+        section(heads),
         _far(ran),
         _failures("Not built", planned, {"build"}),
         _failures("Not planned", planned, None, but={"build"}),
@@ -112,23 +115,18 @@ def _share(value: float | None) -> str:
 def _cosine(found: Mapping[str, Any]) -> str:
     if "cosine" not in found:
         return ""
-    value = _cut(found["cosine"])
+    value = cut(found["cosine"])
     return f"{value} ≠" if found["differs"] else value
 
 
 def _far(ran: Results) -> str:
     """Return a section with the outputs that are far from the original's."""
     rows = [
-        f"| {name} | `{found['worst'][0]}` | {_cut(found['worst'][1])} | {_cut(found['noise'])} |"
+        f"| {name} | `{found['worst'][0]}` | {cut(found['worst'][1])} | {cut(found['noise'])} |"
         for name, found in ran.items()
         if "noise" in found
     ]
     return "\n".join([FAR, *rows]) + "\n" if rows else ""
-
-
-def _cut(value: float) -> str:
-    # cut off, not rounded: 0.99 must not be said of less
-    return f"{math.floor(value * 10000) / 10000:.4f}"
 
 
 def _failures(

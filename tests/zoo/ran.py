@@ -23,7 +23,7 @@ def run_type(model_type: str) -> dict[str, Any]:
     """Return how near the quantized model is to the original. Raises `Failure`."""
     small = make_small(model_type)
     with tempfile.TemporaryDirectory(prefix="zoo-") as name:
-        original = _save(small, Path(name) / "original")
+        original = save_and_load(small, Path(name) / "original")
         with step("quantize"):
             frozen = quantcli.quantize(
                 Path(name) / "original",
@@ -66,7 +66,7 @@ def _with_embeddings(small: Small, folder: Path) -> float:
     return cosine(small.outputs[main], outputs[main])
 
 
-def _save(small: Small, folder: Path) -> Any:
+def save_and_load(small: Small, folder: Path) -> Any:
     """Save a model and load it again. Raises `Failure` if it is not the same."""
     with step("save"):
         small.model.save_pretrained(folder)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 
-def in_memory(model: Any, plan: Any) -> Any:
-    """Quantize in memory to int8 what a plan quantizes, with Quanto's modules and functions.
+def in_memory(model: Any, plan: Any, weights: str = "int8") -> Any:
+    """Quantize in memory what a plan quantizes to a dtype, with Quanto's modules and functions.
 
     What a plan quantizes as a module is made the plain class first, which is how it is loaded; the
     other parameters that it quantizes get Quanto's values, dequantized.
     """
     import freezing
-    from optimum.quanto import qint8, quantize
+    from optimum.quanto import qtypes, quantize
     from torch import nn
 
     from quantcli.kinds.unpack import use_torch_unpack
@@ -20,7 +20,7 @@ def in_memory(model: Any, plan: Any) -> Any:
     use_torch_unpack()
     modules = {tensor.module for tensor in plan.quantized if tensor.frozen_as != "parameter"}
     parameters = {
-        tensor.name: ("int8", tensor.transposed)
+        tensor.name: (weights, tensor.transposed)
         for tensor in plan.quantized
         if tensor.frozen_as == "parameter"
     }
@@ -33,7 +33,7 @@ def in_memory(model: Any, plan: Any) -> Any:
                     module.__class__ = plain
                 else:
                     others.append(name)
-    quantize(model, weights=qint8, exclude=others or None)
+    quantize(model, weights=qtypes[freezing.QTYPES[weights]], exclude=others or None)
     freezing.adapt_plainly(model, parameters)
     for _, module in freezing.qmodules(model):
         freezing.freeze_module(module)

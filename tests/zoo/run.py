@@ -42,13 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
         state = result["reason"] if "failed" in result else "done"
         print(f"{count}/{len(waiting)} {job.stage} {job.model_type}: {state}", file=sys.stderr)
     if asked.only == "*":
-        PAGE.write_text(page.render(store.all("plan"), store.all("run")), encoding="utf-8")
+        stages = [store.all(stage) for stage in ("plan", "run", "heads")]
+        PAGE.write_text(page.render(*stages), encoding="utf-8")
         print(f"wrote {PAGE}", file=sys.stderr)
     print(totals.table(totals.totals(store.all("plan"), store.all("run"))))
     return 0
 
 
 def jobs(asked: argparse.Namespace) -> Iterator[Job]:
+    from zoo.heads import FAMILIES, run_heads
     from zoo.model_types import model_types
     from zoo.planned import plan_type
     from zoo.pool import Job
@@ -57,6 +59,8 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
     names = fnmatch.filter(model_types(), asked.only)
     yield from (Job("plan", name, plan_type, seconds=180, nbytes=6 * 2**30) for name in names)
     yield from (Job("run", name, run_type, seconds=180, nbytes=5 * 2**30) for name in names)
+    families = fnmatch.filter(FAMILIES, asked.only)
+    yield from (Job("heads", name, run_heads, seconds=300, nbytes=5 * 2**30) for name in families)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

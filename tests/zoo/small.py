@@ -42,12 +42,16 @@ class Small:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
-def make_small(model_type: str) -> Small:
-    """Make a model in the first way in which it can be run. Raises the failure of the first way."""
+def make_small(model_type: str, kind: Any = None) -> Small:
+    """Make a model in the first way in which it can be run. Raises the failure of the first way.
+
+    `kind` is its class, by default the base model of the type.
+    """
+    kind = kind or model_class(model_type)
     first: Failure | None = None
     for way in WAYS:
         try:
-            model = _make(model_type, way)
+            model = _make(model_type, kind, way)
             with step("forward"):
                 return Small(model, way, *_find_inputs(model))
         except Failure as failure:
@@ -56,10 +60,9 @@ def make_small(model_type: str) -> Small:
     raise first
 
 
-def _make(model_type: str, way: str) -> Any:
+def _make(model_type: str, kind: Any, way: str) -> Any:
     import torch
 
-    kind = model_class(model_type)
     with step("shrink"):
         default, options = config_class(model_type)(), WAYS[way]
         config = default if options is None else shrink(default, **options)
