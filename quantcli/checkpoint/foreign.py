@@ -11,6 +11,7 @@ from quantcli.checkpoint.nested import is_model
 from quantcli.checkpoint.records import (
     CONFIG,
     MODULES,
+    PIPELINE,
     TOKENIZER_FILES,
     WEIGHT_SUFFIXES,
     ModelFiles,
@@ -21,7 +22,6 @@ from quantcli.paths import MODEL_NAMES
 from quantcli.text import some
 
 ADAPTER = "adapter_config.json"
-PIPELINE = "model_index.json"
 
 _ORIGINAL = "give the original model, with safetensors or PyTorch weights"
 

@@ -43,7 +43,7 @@ class Checkpoint:
         self.index_metadata = weights.metadata
         self.tensors = tensors
         self._files = files
-        self._entry = weights.entry
+        self.entry = weights.entry
         self._payload = Payload(weights.weights_format)
 
     @property
@@ -89,7 +89,7 @@ class Checkpoint:
 
     def _side_names(self) -> list[str]:
         folders = weight_files.module_folders(read_modules(self._files))
-        known = {*self.weight_files, self._entry}
+        known = {*self.weight_files, self.entry}
         return weight_files.side_names(self._files.sizes, weight_files=known, folders=folders)
 
 

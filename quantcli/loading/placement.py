@@ -9,13 +9,14 @@ from quantcli.errors import ModelError
 from quantcli.upstream.transformers import tied_weights
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedModel
 
     from quantcli.loading.naming import Naming
 
 
 def place_modules(
-    model: PreTrainedModel, modules: Mapping[str, Mapping[str, Any]], naming: Naming
+    model: nn.Module, modules: Mapping[str, Mapping[str, Any]], naming: Naming
 ) -> dict[str, dict[str, Any]]:
     """Replace the modules that were quantized; return them under the model's names.
 
