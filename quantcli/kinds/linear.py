@@ -25,18 +25,25 @@ class FrozenLinear(FrozenModule, QLinear):  # type: ignore[misc]
         if self._kernel_fails(input):
             output: torch.Tensor = torch.matmul(input, self.weight.dequantize().t())
             return output if self.bias is None else output + self.bias
-        return super().forward(input)  # type: ignore[no-any-return]
+        # the kernel refuses a transposed input, such as that of the attention in a VAE
+        given = input.contiguous() if self._uses_kernel(input) else input
+        return super().forward(given)  # type: ignore[no-any-return]
 
     def _kernel_fails(self, input: torch.Tensor) -> bool:  # noqa: A002 - torch's name
         if type(self.weight) is WeightQBitsTensor:
             # transposing this tensor subclass sets a version counter, which inference mode forbids
             return torch.is_inference_mode_enabled()
+        kernel = format_of_module(self).kernel
+        shape = (self.out_features, self.in_features)
+        return self._uses_kernel(input) and kernel is not None and not kernel.works(shape)
+
+    def _uses_kernel(self, input: torch.Tensor) -> bool:  # noqa: A002 - torch's name
+        """Return whether Quanto takes a kernel of the CPU for 8-bit weights."""
         weight_format = format_of_module(self)
         kernel = weight_format.kernel
         if weight_format.is_grouped or kernel is None or input.device.type != "cpu":
             return False
-        shape = (self.out_features, self.in_features)
-        return input.dtype is getattr(torch, kernel.dtype) and not kernel.works(shape)
+        return input.dtype is getattr(torch, kernel.dtype)
 
 
 @register

@@ -20,30 +20,23 @@ if TYPE_CHECKING:
 
     from quantcli.pipelines.pipeline import Pipeline
 
-OPTIONS = ("device_map", "dtype", "trust_remote_code", "verify")
+OPTIONS = ("device_map", "trust_remote_code", "verify")
 
 
 def load_pipeline(
     folder: Path,
     *,
     device_map: str | torch.device | None = None,
-    dtype: str | torch.dtype | None = None,
     trust_remote_code: bool = False,
     verify: bool = False,
     **options: Any,
 ) -> Any:
     """Load a frozen pipeline as an object of its class of diffusers, its models in eval mode.
 
-    `device_map` is one device, `dtype` that of all models instead of their own. Errors are those of
-    `loading.load`.
+    `device_map` is one device. Errors are those of `loading.load`.
     """
     device = _device(device_map)
     _check_options(options)
-    if not is_frozen(folder):
-        raise ModelError(
-            f"{folder} is a pipeline, but not a frozen directory",
-            hint="make one: quantcli quantize MODEL -o DIR",
-        )
     if verify:
         verify_files(folder)
     from quantcli.checkpoint.folder import Folder
@@ -52,9 +45,15 @@ def load_pipeline(
     import_diffusers()
     with naming_folder(folder):
         pipeline = open_pipeline(Folder(str(folder)))
-    return moved(
-        build_pipeline(pipeline, folder, trust_remote_code=trust_remote_code), device, dtype
-    )
+    if not (
+        is_frozen(folder) or any(is_frozen(folder / each.name) for each in pipeline.components)
+    ):
+        raise ModelError(
+            f"{folder} is a pipeline, but not a frozen directory",
+            hint="make one: quantcli quantize MODEL -o DIR",
+        )
+    built = build_pipeline(pipeline, folder, trust_remote_code=trust_remote_code)
+    return built if device is None else built.to(device)
 
 
 def build_pipeline(pipeline: Pipeline, folder: Path, *, trust_remote_code: bool = False) -> Any:
@@ -78,7 +77,6 @@ def load_model(
     folder: Path,
     *,
     device_map: str | torch.device | None = None,
-    dtype: str | torch.dtype | None = None,
     trust_remote_code: bool = False,
     verify: bool = False,
     **options: Any,
@@ -89,19 +87,8 @@ def load_model(
     _check_options(options)
     if verify:
         verify_files(folder)
-    return moved(load_frozen_model(folder), device, dtype)
-
-
-def moved(loaded: Any, device: str | torch.device | None, dtype: str | torch.dtype | None) -> Any:
-    """Return a model or a pipeline on a device, in a dtype; None changes nothing."""
-    import torch
-
-    chosen = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if dtype is not None and not (isinstance(chosen, torch.dtype) and chosen.is_floating_point):
-        raise ModelError(f"dtype must be a floating-point dtype, not {dtype}")
-    if chosen is not None:
-        loaded = loaded.to(dtype=chosen)
-    return loaded if device is None else loaded.to(device)
+    model = load_frozen_model(folder)
+    return model if device is None else model.to(device)
 
 
 def _device(device_map: Any) -> str | torch.device | None:

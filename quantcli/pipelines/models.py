@@ -42,12 +42,13 @@ def load_component(component: Component, *, trust_remote_code: bool = False) -> 
     if is_ours(checkpoint.config.get(SECTION)):
         if component.of_diffusers:
             return load_frozen_model(folder)
-        return load_transformers(folder, trust_remote_code=trust_remote_code)
+        model = load_transformers(folder, trust_remote_code=trust_remote_code)
+        return model.requires_grad_(False)
     options: dict[str, Any] = {"local_files_only": True}
     if component.of_diffusers:
         import torch
 
-        options["torch_dtype"] = getattr(torch, main_dtype(checkpoint) or "float32")
+        options["dtype"] = getattr(torch, main_dtype(checkpoint) or "float32")
     else:
         options |= {"dtype": "auto", "trust_remote_code": trust_remote_code}
     with foreign_code(load_error(folder)):

@@ -134,10 +134,20 @@ def _open(part: Part, files: Subfolder) -> Component:
         return Component(part=part, files=files)
     if part.library == "transformers" and _is_no_model(part):
         return Component(part=part, files=files)
-    checkpoint = read_checkpoint(files)
+    checkpoint = _read(part, files)
     return Component(
         part=part, files=files, checkpoint=checkpoint, model_class=_class_of(part, checkpoint)
     )
+
+
+def _read(part: Part, files: Subfolder) -> Checkpoint:
+    """Open the checkpoint of a model; its `ModelError`s name the component."""
+    try:
+        return read_checkpoint(files)
+    except ModelError as error:
+        if part.name in error.message:
+            raise
+        raise ModelError(f"{files.model}: {error.message}", hint=error.hint) from error
 
 
 def _class_of(part: Part, checkpoint: Checkpoint) -> Any:

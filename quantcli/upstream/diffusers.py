@@ -16,7 +16,7 @@ _LOADING = "diffusers.models.model_loading_utils"
 
 @relies_on("diffusers.models.modeling_utils.no_init_weights", to="build a model without weights")
 def build_empty(model_class: Any, config: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    """Build a model as its `from_pretrained(torch_dtype=dtype)` does, before weights are loaded.
+    """Build a model as its `from_pretrained(dtype=dtype)` does, before weights are loaded.
 
     Its parameters are on the meta device; its buffers have their values.
     """
