@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
 
-COMPONENTS = {"sd": ("text_encoder", "unet", "vae"), "dit": ("transformer", "vae")}
+COMPONENTS = {
+    "sd": ("text_encoder", "unet", "vae"),
+    "dit": ("transformer", "vae"),
+    "ddpm": ("unet",),
+}
 """A kind of pipeline -> its components with weights, in the order of its index."""
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -123,7 +127,22 @@ def _dit(folder: Path) -> Any:
     return DiTPipeline(_transformer(), _vae(), _scheduler(), id2label=labels)
 
 
-KINDS = {"sd": _stable_diffusion, "dit": _dit}
+def _ddpm(folder: Path) -> Any:
+    from diffusers import DDPMPipeline, UNet2DModel
+
+    del folder
+    unet = UNet2DModel(
+        sample_size=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        norm_num_groups=8,
+    )
+    return DDPMPipeline(unet, _scheduler())
+
+
+KINDS = {"sd": _stable_diffusion, "dit": _dit, "ddpm": _ddpm}
 
 
 def save(kind: str, folder: Path, *, dtype: str = "float32", **options: Any) -> Path:
@@ -172,22 +191,25 @@ def freeze_plainly(pipeline: Any, weights: str, names: tuple[str, ...]) -> Any:
         quantize(model, weights=qtypes[QTYPES[weights]])
         freeze(model)
         model.eval()
-    return type(pipeline)(**{**pipeline.components, **models, **_options(pipeline)})
+    options = {"requires_safety_checker": False} if "tokenizer" in pipeline.components else {}
+    return type(pipeline)(**{**pipeline.components, **models, **options})
 
 
-def _options(pipeline: Any) -> dict[str, Any]:
-    if "requires_safety_checker" in pipeline.config:
-        return {"requires_safety_checker": False}
-    return {"id2label": {0: "cat"}}
+def image(pipeline: Any, *asked: Any, steps: int = 2, seed: int = 0) -> torch.Tensor:
+    """Return the image that a pipeline makes of the noise of a seed, (height, width, 3).
 
-
-def image(pipeline: Any) -> torch.Tensor:
-    """Return the image that a pipeline makes in two steps of a fixed noise, (height, width, 3)."""
+    `asked` is the prompt or the classes, by default some.
+    """
     import torch
 
     pipeline.set_progress_bar_config(disable=True)
-    asked: Any = [1] if "transformer" in pipeline.components else "a red fox"
+    parts = pipeline.components
+    if not asked and len(parts) > 2:
+        asked = ([1],) if "transformer" in parts else ("a red fox",)
     made = pipeline(
-        asked, num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np"
+        *asked,
+        num_inference_steps=steps,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="np",
     )
     return torch.from_numpy(made.images[0])

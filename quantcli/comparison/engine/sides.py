@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.checkpoint import Checkpoint, open_checkpoint
+from quantcli.checkpoint import Checkpoint, find_files
+from quantcli.checkpoint.model import read_checkpoint
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
@@ -31,7 +32,8 @@ class Side:
     """A model that can be loaded: a checkpoint or a frozen directory.
 
     `nbytes` is the payload of its tensors, tied ones once. `coverage` is only known for a frozen
-    directory. `model_class` is None for a frozen directory, which names its own class.
+    directory. `model_class` is None for a frozen directory of a model, which
+    names its own class.
     """
 
     folder: Path
@@ -40,7 +42,7 @@ class Side:
     parameters: int
     coverage: float | None
     summary: SideSummary
-    model_class: type[PreTrainedModel] | None
+    model_class: Any
     trust_remote_code: bool
 
     @property
@@ -62,7 +64,7 @@ class Side:
 
         Raises `ModelError` if transformers cannot load it.
         """
-        with _no_progress_bar():
+        with no_progress_bar():
             return self._load(None if device == "cpu" else device)
 
     def _load(self, placed: str | None) -> PreTrainedModel:
@@ -98,9 +100,16 @@ def open_side(
     `class_name` is the class to load a checkpoint as, by default that of its config. Raises
     `ModelError` for anything that is missing, damaged or not supported.
     """
-    if is_frozen(model):
+    from quantcli.pipelines.index import is_pipeline, is_pipeline_folder
+
+    if is_frozen(model) and not is_pipeline_folder(Path(model)):
         return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
-    checkpoint = open_checkpoint(model, revision=revision, progress=progress)
+    files = find_files(model, revision, progress=progress)
+    if is_pipeline(files):
+        from quantcli.comparison.engine.pipelines import pipeline_side
+
+        return pipeline_side(files, trust_remote_code=trust_remote_code)
+    checkpoint = read_checkpoint(files)
     if is_ours(checkpoint.config.get(SECTION)):
         folder = checkpoint.fetch_all()
         return _frozen_side(
@@ -156,7 +165,7 @@ def _checkpoint_side(
             model=checkpoint.model,
             revision=checkpoint.revision,
             architecture=source.skeleton.architecture,
-            fingerprint=_digest(_traits(checkpoint)),
+            fingerprint=digest(traits(checkpoint)),
         ),
         model_class=type(source.skeleton.model),
         trust_remote_code=trust_remote_code,
@@ -180,7 +189,7 @@ def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_
             model=name,
             revision=revision,
             architecture=config["architectures"][0],
-            fingerprint=_digest(
+            fingerprint=digest(
                 f"{file} {entry['sha256']}"
                 for file, entry in sorted(manifest["files"].items())
                 if file.endswith(".safetensors")
@@ -192,18 +201,20 @@ def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_
     )
 
 
-def _traits(checkpoint: Checkpoint) -> Iterator[str]:
+def traits(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield a line for each tensor: its name, dtype, shape and first bytes."""
     for name, record in sorted(checkpoint.tensors.items()):
         start = "" if record.strided else checkpoint.sample(name, 0, min(SAMPLE, record.nbytes))
         yield f"{name} {record.dtype} {record.shape} {start!r}"
 
 
-def _digest(lines: Iterator[str]) -> str:
+def digest(lines: Iterator[str]) -> str:
+    """Return the sha256 of lines, for a fingerprint."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Hide transformers' progress bar for loading: ours counts samples."""
     from transformers.utils import logging
 
