@@ -10,7 +10,7 @@ from quantcli.frozen.manifest import is_frozen
 from quantcli.loading.faults import load_error, naming_folder
 from quantcli.loading.model import verify_files
 from quantcli.pipelines.library import hide_progress, import_diffusers
-from quantcli.pipelines.models import load_component, load_frozen_model
+from quantcli.pipelines.models import load_component, load_frozen_model, without_saving
 from quantcli.upstream.foreign import foreign_code
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def load_pipeline(
             hint="make one: quantcli quantize MODEL -o DIR",
         )
     built = build_pipeline(pipeline, folder, trust_remote_code=trust_remote_code)
+    without_saving(built, folder)
     return built if device is None else built.to(device)
 
 

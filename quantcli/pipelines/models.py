@@ -75,7 +75,23 @@ def load_frozen_model(folder: Path) -> Any:
         _fill(model, dict(_read(files)))
     align_tensors(model)
     model.register_to_config(_name_or_path=str(folder))
-    return model.requires_grad_(False)
+    return without_saving(model.requires_grad_(False), folder)
+
+
+def without_saving(loaded: Any, folder: Path) -> Any:
+    """Return a frozen model or pipeline whose `save_pretrained` raises `ModelError`.
+
+    diffusers would write the parts of quantized weights, and load random weights in their place.
+    """
+
+    def save_pretrained(*_: Any, **__: Any) -> None:
+        raise ModelError(
+            f"a frozen {type_name} cannot be saved by diffusers", hint=f"copy the folder {folder}"
+        )
+
+    type_name = type(loaded).__name__
+    loaded.save_pretrained = save_pretrained
+    return loaded
 
 
 def _build(folder: Path, config: Mapping[str, Any], *, tensors: int) -> Any:

@@ -14,11 +14,11 @@ import torch
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.estimates import Estimates
 from quantcli.comparison.families.family import Outputs, Setting, UnsuitedError
+from quantcli.comparison.families.recording import INPUT, Call, recorded, replay
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.metrics.vectors import cosine, psnr
 from quantcli.comparison.results import Generated, Measurement
-from quantcli.pipelines.recording import INPUT, Call, recorded, replay
 from quantcli.text import first_line
 from quantcli.upstream.foreign import is_bug
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from quantcli.pipelines.recording import INPUT, recorded, replay
+from quantcli.comparison.families.recording import INPUT, recorded, replay
 
 
 class Model(nn.Module):
