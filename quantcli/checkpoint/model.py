@@ -106,7 +106,7 @@ def read_checkpoint(files: ModelFiles) -> Checkpoint:
     check_serializable(config, where=f"{CONFIG} of {files.model}")
     found = weight_files.find_entry(sizes, config, model=files.model)
     if found is None:
-        raise not_a_model(files)
+        raise not_a_model(files, diffusers="_class_name" in config)
     weights_format, entry = found
     index = files.read_all(entry) if weight_files.is_index(entry) else None
     weights = weight_files.parse_weight_files(weights_format, entry, index)

@@ -165,10 +165,12 @@ def _is_foreign(folder: str) -> bool:
     return folder.lower() in _EXPORTS or folder.startswith(("checkpoint-", "global_step"))
 
 
-def what_else(names: Collection[str]) -> str:
+def what_else(names: Collection[str], *, diffusers: bool = False) -> str:
     """Return a hint with the weight files that are needed, and those that exist."""
     found = sorted(name for name in names if _WEIGHTS.fullmatch(PurePosixPath(name).name))
-    wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
+    entries = sorted(DIFFUSERS_ENTRIES, reverse=True) if diffusers else ENTRIES
+    files = [entry for _, entry in entries if not is_index(entry)]
+    wanted = f"needed: {' or '.join(files)}, or an index of their shards"
     if not found:
         return wanted
     return f"{wanted}; found: {some(found)}"

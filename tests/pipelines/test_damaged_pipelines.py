@@ -177,6 +177,16 @@ def test_a_damaged_frozen_pipeline_does_not_load(frozen_pipeline, own_copy, dama
         quantcli.load(folder, verify=True)
 
 
+def test_a_variant_alone_is_not_enough(pipeline_folder, own_copy, tmp_path):
+    """Nor is it for diffusers, without `variant="fp16"`."""
+    folder = own_copy(pipeline_folder("dit"))
+    (folder / "vae" / WEIGHTS).rename(folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
+    with refuses(
+        ModelError, "no weights", "vae", hint=(WEIGHTS, "diffusion_pytorch_model.fp16.safetensors")
+    ):
+        quantcli.quantize(folder, output=tmp_path / "out")
+
+
 def test_a_frozen_pipeline_without_its_manifest_loads(frozen_pipeline, own_copy):
     folder = own_copy(frozen_pipeline("dit").output)
     for path in [*folder.rglob("quantcli.json")]:

@@ -92,3 +92,18 @@ def test_once_it_is_here_no_network_is_needed(hub, repo, tmp_path):
         for name in ("one", "two")
     )
     assert one == two
+
+
+def test_a_frozen_pipeline_by_name_is_compared(hub, pipeline_folder, frozen_pipeline, capsys):
+    commit = hub.add_repo("org/dit", pipeline_folder("dit"), revision="v1")
+    hub.add_repo("org/dit-int8", frozen_pipeline("dit").output)
+    command = ["compare", "org/dit", "org/dit-int8", "--revision", "v1", "--samples", "1", "--json"]
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    models = found["models"]
+    assert (models["original"]["model"], models["original"]["revision"]) == ("org/dit", commit)
+    assert (models["quantized"]["model"], models["quantized"]["weights"]) == (
+        "org/dit-int8",
+        "int8",
+    )
+    assert found["metrics"]["bytes_quantized"] == frozen_pipeline("dit").plan.nbytes
