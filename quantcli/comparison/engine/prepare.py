@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NamedTuple
 
-from quantcli.comparison.engine.sides import Side, check_pair, open_side
+from quantcli.comparison.engine.opening import open_side
+from quantcli.comparison.engine.sides import Side, check_pair
 from quantcli.comparison.engine.tasks import find_task, model_class
 from quantcli.comparison.engine.ways import Way, fallback_notice, last_error, ways
 from quantcli.comparison.families.embeddings import Embedding

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.checkpoint import Checkpoint, find_files
+from quantcli.checkpoint import Checkpoint
 from quantcli.checkpoint.model import read_checkpoint
+from quantcli.checkpoint.records import ModelFiles
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
 from quantcli.files import read_json
-from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.verify import check
 from quantcli.mark import SECTION, is_ours
 from quantcli.text import first_line
@@ -87,32 +88,17 @@ class Side:
         return model
 
 
-def open_side(
-    model: str,
-    *,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    progress: bool = False,
-    class_name: str | None = None,
+def model_side(
+    files: ModelFiles, *, trust_remote_code: bool = False, class_name: str | None = None
 ) -> Side:
-    """Find a model by Hub name or folder, download it if needed, and check it.
+    """Open a model in a folder or a Hub repo, download it if needed, and check it.
 
-    `class_name` is the class to load a checkpoint as, by default that of its config. Raises
-    `ModelError` for anything that is missing, damaged or not supported.
+    Options and errors are those of `open_side`.
     """
-    from quantcli.pipelines.index import is_pipeline, is_pipeline_folder
-
-    if is_frozen(model) and not is_pipeline_folder(Path(model)):
-        return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
-    files = find_files(model, revision, progress=progress)
-    if is_pipeline(files):
-        from quantcli.comparison.engine.pipelines import pipeline_side
-
-        return pipeline_side(files, trust_remote_code=trust_remote_code)
     checkpoint = read_checkpoint(files)
     if is_ours(checkpoint.config.get(SECTION)):
         folder = checkpoint.fetch_all()
-        return _frozen_side(
+        return frozen_side(
             checkpoint.model, checkpoint.revision, folder, trust_remote_code=trust_remote_code
         )
     return _checkpoint_side(checkpoint, trust_remote_code=trust_remote_code, class_name=class_name)
@@ -172,7 +158,8 @@ def _checkpoint_side(
     )
 
 
-def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
+def frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
+    """Check a frozen directory. Raises `ModelError` if it is damaged."""
     manifest = read_manifest(folder)
     checked = check(folder)
     if checked.problems:

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
+from quantcli.comparison.engine.pipelines import PipelineSide, choose_pipeline_task
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.synthetic import forward_names
 from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS, TASKS, Task
@@ -22,8 +23,6 @@ def find_task(side: Side, asked: str | None) -> Task:
 
     Raises `UsageError` for a task of models if the side is a pipeline, and for the opposite.
     """
-    from quantcli.comparison.engine.pipelines import PipelineSide, choose_pipeline_task
-
     is_pipeline = isinstance(side, PipelineSide)
     if asked is None:
         return choose_pipeline_task(side) if is_pipeline else choose_task(side)
