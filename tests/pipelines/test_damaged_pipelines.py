@@ -187,6 +187,12 @@ def test_a_variant_alone_is_not_enough(pipeline_folder, own_copy, tmp_path):
         quantcli.quantize(folder, output=tmp_path / "out")
 
 
+def test_one_model_of_a_pipeline_is_not_quantized_alone(pipeline_folder, tmp_path):
+    folder = pipeline_folder("dit") / "vae"
+    with refuses(ModelError, str(folder), "pipeline", hint="model_index.json"):
+        quantcli.quantize(folder, output=tmp_path / "out")
+
+
 def test_a_frozen_pipeline_without_its_manifest_loads(frozen_pipeline, own_copy):
     folder = own_copy(frozen_pipeline("dit").output)
     for path in [*folder.rglob("quantcli.json")]:
