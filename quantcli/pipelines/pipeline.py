@@ -132,7 +132,7 @@ def _open(part: Part, files: Subfolder) -> Component:
     if CONFIG not in files.sizes:
         _check_no_weights(part, files)
         return Component(part=part, files=files)
-    if part.library == "transformers" and _is_no_model(part):
+    if _is_no_model(part):
         return Component(part=part, files=files)
     checkpoint = _read(part, files)
     return Component(
@@ -170,10 +170,14 @@ def _class_of(part: Part, checkpoint: Checkpoint) -> Any:
 
 
 def _is_no_model(part: Part) -> bool:
-    """Return whether transformers has something else under a name, such as a tokenizer."""
+    """Return whether a library has something else under a name: a scheduler, a tokenizer."""
+    name = part.class_name
+    if part.library == "diffusers":
+        return hasattr(import_diffusers(), name) and find_model(name, {}) is None
     import transformers
 
-    return hasattr(transformers, part.class_name) and find_class([part.class_name]) is None
+    is_known = part.library == "transformers" and hasattr(transformers, name)
+    return is_known and find_class([name]) is None
 
 
 def _check_no_weights(part: Part, files: Subfolder) -> None:
