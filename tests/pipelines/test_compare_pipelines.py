@@ -161,6 +161,17 @@ def test_reports_have_the_images_and_the_components(compare, pipeline_folder, fr
     assert_says(err, "vae.encoder.conv_in")  # nothing in a pipeline of texts encodes images
 
 
+def test_a_baseline_holds_the_images(compare, pipeline_folder, frozen_pipeline):
+    folder, before = pipeline_folder("dit"), frozen_pipeline("dit").output
+    worse = frozen_pipeline("dit", "int4").output
+    assert compare(folder, before, "--save-baseline", "base.json")[0] == 0
+    against = ("--baseline", "base.json", "--max-regression", "psnr_images=1")
+    assert compare(folder, before, *against)[0] == 0
+    code, _, err = compare(folder, worse, *against)
+    assert code == 1
+    assert_says(told(err, "error")[0], "psnr_images")
+
+
 def test_prompts_and_seeds_are_the_users_own(compare, pipeline_folder, frozen_pipeline):
     sides = (pipeline_folder("sd"), frozen_pipeline("sd").output)
     hashes, images = set(), set()
