@@ -130,6 +130,9 @@ MODELS: dict[str, tuple[dict[str, Any], Callable[[], dict[str, Any]]]] = {
 }
 """The name of a class -> its config, and inputs."""
 
+UNKNOWN = ("model.patch_embedding",)
+"""Modules that plain Quanto does not quantize: convolutions of videos."""
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
@@ -181,7 +184,7 @@ def run(model, inputs):
 @pytest.mark.parametrize("weights", ["int8", "int4"])
 def test_a_frozen_model_computes_what_quanto_does(name, weights, saved, tmp_path):
     kind, folder = saved(name)
-    frozen = quantcli.quantize(folder, weights=weights, output=tmp_path / "out")
+    frozen = quantcli.quantize(folder, weights=weights, exclude=UNKNOWN, output=tmp_path / "out")
     assert frozen.plan.coverage > 0.9
     expected = in_memory(kind.from_pretrained(folder / "model"), weights, frozen.plan)
     inputs = MODELS[name][1]()
@@ -193,7 +196,7 @@ def test_a_frozen_model_computes_what_quanto_does(name, weights, saved, tmp_path
 def test_what_diffusers_keeps_in_float32_stays_so(saved, tmp_path):
     """Whatever the dtype of the model: `from_pretrained(dtype=…)` of the class does the same."""
     kind, folder = saved("WanTransformer3DModel")
-    frozen = quantcli.quantize(folder, rest="bfloat16", output=tmp_path / "out")
+    frozen = quantcli.quantize(folder, rest="bfloat16", exclude=UNKNOWN, output=tmp_path / "out")
     cast = kind.from_pretrained(folder / "model", dtype=torch.bfloat16)
     expected = in_memory(cast, "int8", frozen.plan)
     loaded = quantcli.load(frozen.output / "model")
