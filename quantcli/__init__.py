@@ -24,8 +24,8 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
-    from quantcli.loading import load
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
 
@@ -59,7 +59,7 @@ _LAZY = {
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
-    "load": "quantcli.loading",
+    "load": "quantcli.api.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",
     "size": "quantcli.api",

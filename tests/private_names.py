@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
-LIBRARIES = ("transformers", "torch", "optimum", "huggingface_hub")
+LIBRARIES = ("transformers", "torch", "optimum", "huggingface_hub", "diffusers")
 
 PUBLIC_MODULES = {
     "transformers",
@@ -19,6 +19,8 @@ PUBLIC_MODULES = {
     "optimum.quanto",
     "huggingface_hub",
     "huggingface_hub.errors",
+    "diffusers",
+    "diffusers.utils.logging",
 }
 """Documented modules: what they export, except modules, is public."""
 

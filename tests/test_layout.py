@@ -27,6 +27,7 @@ LEVELS = [
     ["execute"],
     ["frozen"],
     ["loading"],
+    ["pipelines"],
     ["comparison.inputs"],
     ["comparison.families"],
     ["comparison.engine"],
@@ -64,6 +65,7 @@ COMMAND_LINE = {"cli", "__main__"}
 
 HEAVY = {
     "accelerate",
+    "diffusers",
     "huggingface_hub",
     "numpy",
     "optimum",

@@ -15,13 +15,14 @@ from quantcli.api.request import (
     plan,
     plan_request,
 )
-from quantcli.api.sizing import Footprint, Prediction, size
+from quantcli.api.sizing import ComponentSize, Footprint, Prediction, size, summaries_of
 from quantcli.comparison.request import CompareRequest
 from quantcli.process import peak_rss_bytes
 
 __all__ = [
     "MAX_SHARD_SIZE",
     "CompareRequest",
+    "ComponentSize",
     "Footprint",
     "Frozen",
     "Prediction",
@@ -38,4 +39,5 @@ __all__ = [
     "quantize",
     "quantize_request",
     "size",
+    "summaries_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from quantcli.paths import expand
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
+    from quantcli.pipelines.source import PipelineSource
     from quantcli.planning import Plan, Source
 
 
@@ -76,9 +77,6 @@ def quantize_request(
     target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = _plan_and_fetch(request, on_plan)
-    from quantcli.execute import run_plan  # imports Quanto: only once the model was found
-    from quantcli.frozen.write import write_metadata
-
     staging = Staging(
         target,
         digest=_digest(decided, source),
@@ -87,19 +85,57 @@ def quantize_request(
     )
     with staging:
         began = time.perf_counter()
-        result = run_plan(
-            decided, source, staging.folder, jobs=jobs or os.cpu_count() or 1, progress=progress
-        )
+        zero_rows = _run(decided, source, staging.folder, jobs or os.cpu_count() or 1, progress)
         seconds = time.perf_counter() - began
         with machine_errors(target):
-            write_metadata(staging.folder, decided, source.checkpoint, zero_rows=result.zero_rows)
+            _write_rest(decided, source, staging.folder, zero_rows)
         staging.commit()
-    return Frozen(output=target, plan=decided, seconds=seconds, zero_rows=dict(result.zero_rows))
+    return Frozen(output=target, plan=decided, seconds=seconds, zero_rows=zero_rows)
+
+
+def _run(
+    decided: Plan,
+    source: Source | PipelineSource,
+    folder: Path,
+    jobs: int,
+    progress: Progress | None,
+) -> dict[str, int]:
+    """Write the weights; return how many rows of zeros there are, by tensor."""
+    from quantcli.planning import Source
+
+    if isinstance(source, Source):
+        from quantcli.execute import run_plan  # imports Quanto: only once the model was found
+
+        found = run_plan(decided, source, folder, jobs=jobs, progress=progress)
+        return dict(found.zero_rows)
+    from quantcli.pipelines.plan import PipelinePlan
+    from quantcli.pipelines.write import run_pipeline
+
+    assert isinstance(decided, PipelinePlan)
+    return run_pipeline(decided, source, folder, jobs=jobs, progress=progress)
+
+
+def _write_rest(
+    decided: Plan, source: Source | PipelineSource, folder: Path, zero_rows: Mapping[str, int]
+) -> None:
+    """Write everything except the weights."""
+    from quantcli.planning import Source
+
+    if isinstance(source, Source):
+        from quantcli.frozen.write import write_metadata
+
+        write_metadata(folder, decided, source.checkpoint, zero_rows=zero_rows)
+        return
+    from quantcli.pipelines.plan import PipelinePlan
+    from quantcli.pipelines.write import write_pipeline
+
+    assert isinstance(decided, PipelinePlan)
+    write_pipeline(folder, decided, source, zero_rows=zero_rows)
 
 
 def _plan_and_fetch(
     request: Request, on_plan: Callable[[Plan], None] | None
-) -> tuple[Plan, Source]:
+) -> tuple[Plan, Source | PipelineSource]:
     """Plan a request, and fetch the weights.
 
     A plan that was made from samples of the weights is made again from all of them.
@@ -115,7 +151,7 @@ def _plan_and_fetch(
     return decided, source
 
 
-def _digest(decided: Plan, source: Source) -> str:
+def _digest(decided: Plan, source: Source | PipelineSource) -> str:
     """Return a sha256 of the plan and of the weight files that it reads.
 
     Shards of an interrupted run are kept only if they were made from the same files.
@@ -131,6 +167,6 @@ def _digest(decided: Plan, source: Source) -> str:
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 
 
-def _needed(decided: Plan, source: Source) -> int:
+def _needed(decided: Plan, source: Source | PipelineSource) -> int:
     side = sum(path.stat().st_size for _, path in source.checkpoint.side_files())
     return decided.nbytes + side

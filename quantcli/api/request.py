@@ -12,6 +12,8 @@ from quantcli.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint
+    from quantcli.pipelines.pipeline import Pipeline
+    from quantcli.pipelines.source import PipelineSource
     from quantcli.planning import Plan, Source
 
 MAX_SHARD_SIZE = 5 * 10**9
@@ -82,7 +84,7 @@ def plan(model: str | os.PathLike[str], **options: Any) -> Plan:
     return decided
 
 
-def plan_request(request: Request) -> tuple[Plan, Source]:
+def plan_request(request: Request) -> tuple[Plan, Source | PipelineSource]:
     """Return the plan of a request, and the source that it was made from."""
     source = read_model(request, open_model(request))
     return decide(request, source), source
@@ -96,16 +98,28 @@ def check_plan(request: Request, decided: Plan) -> None:
         check_quantized(decided)
 
 
-def open_model(request: Request) -> Checkpoint:
-    """Open the checkpoint of a request; reads its headers and config."""
-    from quantcli.checkpoint import open_checkpoint
+def open_model(request: Request) -> Checkpoint | Pipeline:
+    """Open the model or the pipeline of a request; reads its headers and config."""
+    from quantcli.checkpoint import find_files
+    from quantcli.checkpoint.model import read_checkpoint
+    from quantcli.pipelines.index import is_pipeline
 
-    return open_checkpoint(
-        request.model, revision=request.revision, progress=request.show_downloads
-    )
+    files = find_files(request.model, request.revision, progress=request.show_downloads)
+    if not is_pipeline(files):
+        return read_checkpoint(files)
+    if request.class_name is not None:
+        raise UsageError(
+            f"--class {request.class_name} is for models, and {files.model} is a pipeline",
+            hint="its model_index.json names the class of each component",
+        )
+    from quantcli.pipelines.pipeline import open_pipeline
+
+    return open_pipeline(files)
 
 
-def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = None) -> Source:
+def read_model(
+    request: Request, checkpoint: Checkpoint | Pipeline, *, here: bool | None = None
+) -> Source | PipelineSource:
     """Join a checkpoint with its skeleton, in the dtype that the recipe sets."""
     recipe = request.recipe
     rest = recipe.weights if recipe.downcast else recipe.rest
@@ -113,22 +127,30 @@ def read_model(request: Request, checkpoint: Checkpoint, *, here: bool | None = 
 
 
 def source_at(
-    request: Request, checkpoint: Checkpoint, rest: str, *, here: bool | None = None
-) -> Source:
+    request: Request, checkpoint: Checkpoint | Pipeline, rest: str, *, here: bool | None = None
+) -> Source | PipelineSource:
     """Join a checkpoint with its skeleton in a dtype; `here` says that the weights are local."""
+    from quantcli.checkpoint import Checkpoint
     from quantcli.planning import read_source
 
-    return read_source(
-        checkpoint,
-        rest=rest,
-        trust_remote_code=request.trust_remote_code,
-        class_name=request.class_name,
-        here=checkpoint.revision is None if here is None else here,
-    )
+    local = checkpoint.revision is None if here is None else here
+    trusted = request.trust_remote_code
+    if isinstance(checkpoint, Checkpoint):
+        name = request.class_name
+        return read_source(
+            checkpoint, rest=rest, trust_remote_code=trusted, class_name=name, here=local
+        )
+    from quantcli.pipelines.source import read_pipeline
+
+    return read_pipeline(checkpoint, rest=rest, trust_remote_code=trusted, here=local)
 
 
-def decide(request: Request, source: Source) -> Plan:
-    """Return the plan of a request for a source."""
-    from quantcli.planning import make_plan
+def decide(request: Request, source: Source | PipelineSource) -> Plan:
+    """Return the plan of a request for a source: a `PipelinePlan` for a pipeline."""
+    from quantcli.planning import Source, make_plan
 
-    return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)
+    if isinstance(source, Source):
+        return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)
+    from quantcli.pipelines.make import plan_pipeline
+
+    return plan_pipeline(request.recipe, source, max_shard_size=request.max_shard_size)

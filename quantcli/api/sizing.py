@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantcli.api.request import Request, decide, make_request, open_model, source_at
 from quantcli.formats import DOWNCASTS, GROUPED, WEIGHTS, parse_weights
-from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.frozen.manifest import is_frozen, read_components, read_manifest
 from quantcli.paths import model_name
 from quantcli.recipe import Recipe
 
 if TYPE_CHECKING:
+    from quantcli.pipelines.source import PipelineSource
     from quantcli.planning import Plan, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSize:
+    """The size of one component of a pipeline at a weight dtype, and in the original."""
+
+    name: str
+    architecture: str
+    parameters: int
+    original_bytes: int
+    bytes: int
+    ratio: float
+    tensors_quantized: int
+    coverage: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +38,7 @@ class Prediction:
 
     `with_int8_embeddings` is what it would write if the embeddings were int8; None where that is
     little less.
+    `components` are those of a pipeline that have weights; a model has none.
     """
 
     weights: str
@@ -31,6 +47,7 @@ class Prediction:
     tensors_quantized: int
     coverage: float
     with_int8_embeddings: int | None = None
+    components: tuple[ComponentSize, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,25 +91,44 @@ def size(
         revision=first.revision,
         parameters=first.parameters,
         original_dtypes=dict(first.original_dtypes),
-        predictions=tuple(
-            Prediction(
-                weights=decided.weights,
-                bytes=decided.nbytes,
-                ratio=decided.ratio,
-                tensors_quantized=len(decided.quantized),
-                coverage=decided.coverage,
-                with_int8_embeddings=decided.with_int8_embeddings,
-            )
-            for decided in plans
-        ),
+        predictions=tuple(map(_prediction, plans)),
         notices=tuple(dict.fromkeys(notice for decided in plans for notice in decided.notices)),
+    )
+
+
+def _prediction(decided: Plan) -> Prediction:
+    return Prediction(
+        weights=decided.weights,
+        bytes=decided.nbytes,
+        ratio=decided.ratio,
+        tensors_quantized=len(decided.quantized),
+        coverage=decided.coverage,
+        with_int8_embeddings=decided.with_int8_embeddings,
+        components=_component_sizes(summaries_of(decided)),
+    )
+
+
+def summaries_of(decided: Plan) -> list[dict[str, Any]]:
+    """Return what a plan of a pipeline says about its components; of a model, nothing."""
+    from quantcli.pipelines.plan import PipelinePlan
+
+    parts = decided.components if isinstance(decided, PipelinePlan) else ()
+    return [component.summary() for component in parts]
+
+
+def _component_sizes(summaries: Sequence[Mapping[str, Any]]) -> tuple[ComponentSize, ...]:
+    """Return the sizes of components from their summaries in a plan or a manifest."""
+    same = ("name", "architecture", "parameters", "bytes", "ratio", "tensors_quantized", "coverage")
+    return tuple(
+        ComponentSize(original_bytes=each["original"]["bytes"], **{key: each[key] for key in same})
+        for each in summaries
     )
 
 
 def _plans(request: Request, weights: Sequence[str]) -> Iterator[Plan]:
     """Plan one model at several weight dtypes; opens the checkpoint once."""
     checkpoint = open_model(request)
-    sources: dict[str, Source] = {}
+    sources: dict[str, Source | PipelineSource] = {}
     for name in weights:
         recipe = request.recipe
         if name != recipe.weights:
@@ -131,6 +167,7 @@ def _frozen_footprint(folder: str | os.PathLike[str], asked: Sequence[str]) -> F
                 ratio=found["ratio"],
                 tensors_quantized=found["tensors_quantized"],
                 coverage=found["coverage"],
+                components=_component_sizes(read_components(manifest, folder)),
             ),
         ),
         frozen=True,

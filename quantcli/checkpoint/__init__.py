@@ -12,7 +12,7 @@ from quantcli.errors import ModelError, UsageError
 from quantcli.files import read_error
 from quantcli.paths import model_name
 
-__all__ = ["Checkpoint", "TensorRecord", "open_checkpoint"]
+__all__ = ["Checkpoint", "TensorRecord", "find_files", "open_checkpoint"]
 
 
 def open_checkpoint(
@@ -24,10 +24,15 @@ def open_checkpoint(
     huggingface_hub show its progress bars. Raises `ModelError`, `MachineError` or, for
     revisions that contradict each other, `UsageError`.
     """
-    return read_checkpoint(_find(model_name(model), revision, progress=progress))
+    return read_checkpoint(find_files(model, revision, progress=progress))
 
 
-def _find(model: str, revision: str | None, *, progress: bool) -> ModelFiles:
+def find_files(model: str, revision: str | None = None, *, progress: bool = False) -> ModelFiles:
+    """Return the files of a folder or a Hub repo, listed but not read.
+
+    Options and errors are those of `open_checkpoint`.
+    """
+    model = model_name(model)
     if model and _exists(model):
         if revision is not None:
             raise UsageError(

@@ -11,6 +11,7 @@ from quantcli.checkpoint.nested import is_model
 from quantcli.checkpoint.records import (
     CONFIG,
     MODULES,
+    PIPELINE,
     TOKENIZER_FILES,
     WEIGHT_SUFFIXES,
     ModelFiles,
@@ -21,19 +22,22 @@ from quantcli.paths import MODEL_NAMES
 from quantcli.text import some
 
 ADAPTER = "adapter_config.json"
-PIPELINE = "model_index.json"
 
 _ORIGINAL = "give the original model, with safetensors or PyTorch weights"
 
 
-def not_a_model(files: ModelFiles) -> ModelError:
-    """Return the error for a folder or repo without a transformers config or without weights."""
+def not_a_model(files: ModelFiles, *, diffusers: bool = False) -> ModelError:
+    """Return the error for a folder or repo without a config or without weights.
+
+    `diffusers` says that its config is that of a model of diffusers, not of transformers.
+    """
     for kind in _KINDS:
         error = kind(files)
         if error is not None:
             return error
     if CONFIG in files.sizes:
-        return ModelError(f"no weights in {files.model}", hint=what_else(files.sizes))
+        hint = what_else(files.sizes, diffusers=diffusers)
+        return ModelError(f"no weights in {files.model}", hint=hint)
     return ModelError(
         f"no {CONFIG} in {files.model}",
         hint=f"quantcli needs a model in transformers' format: {CONFIG} beside its weights",

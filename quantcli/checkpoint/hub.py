@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint.folder import list_files, read_file_range
 from quantcli.checkpoint.hub_errors import explain, is_unreachable, translated
-from quantcli.checkpoint.records import CONFIG, MODULES, ModelFiles
+from quantcli.checkpoint.records import ENTRANCES, ModelFiles
 from quantcli.errors import ModelError
 from quantcli.upstream.huggingface_hub import request_range, silent_bar
 
@@ -106,13 +106,14 @@ class HubRepo(ModelFiles):
 
         refusal = explain(error, self.model, self._requested)
         try:
-            found = _api().resolve_revision(
+            commit = _api().resolve_revision(
                 self.model, revision=self._requested, local_files_only=True
             )
         except RevisionResolutionError:
             raise refusal from error
-        self.revision = found.resolved
-        known = self.cached(CONFIG) or self.cached(MODULES)
+        self.revision = commit.resolved
+        found = (path for name in ENTRANCES if (path := self.cached(name)) is not None)
+        known = next(found, None)
         if known is None:
             raise refusal from error
         here = list_files(known.parent)
@@ -130,7 +131,7 @@ class HubRepo(ModelFiles):
 
         # What is read first is named by its branch, so that the cache records the commit of the
         # branch and finds it offline; everything else is named by the commit.
-        if file in (CONFIG, MODULES):
+        if file in ENTRANCES:
             hf_hub_download(self.model, file, revision=self._requested, **self._options())
         if self.cached(file) is None:
             hf_hub_download(self.model, file, revision=self.revision, **self._options())

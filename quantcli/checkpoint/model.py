@@ -43,7 +43,7 @@ class Checkpoint:
         self.index_metadata = weights.metadata
         self.tensors = tensors
         self._files = files
-        self._entry = weights.entry
+        self.entry = weights.entry
         self._payload = Payload(weights.weights_format)
 
     @property
@@ -89,7 +89,7 @@ class Checkpoint:
 
     def _side_names(self) -> list[str]:
         folders = weight_files.module_folders(read_modules(self._files))
-        known = {*self.weight_files, self._entry}
+        known = {*self.weight_files, self.entry}
         return weight_files.side_names(self._files.sizes, weight_files=known, folders=folders)
 
 
@@ -106,7 +106,7 @@ def read_checkpoint(files: ModelFiles) -> Checkpoint:
     check_serializable(config, where=f"{CONFIG} of {files.model}")
     found = weight_files.find_entry(sizes, config, model=files.model)
     if found is None:
-        raise not_a_model(files)
+        raise not_a_model(files, diffusers="_class_name" in config)
     weights_format, entry = found
     index = files.read_all(entry) if weight_files.is_index(entry) else None
     weights = weight_files.parse_weight_files(weights_format, entry, index)

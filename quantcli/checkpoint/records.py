@@ -9,6 +9,10 @@ from pathlib import Path
 
 CONFIG = "config.json"
 MODULES = "modules.json"
+PIPELINE = "model_index.json"
+
+ENTRANCES = (CONFIG, MODULES, PIPELINE)
+"""Files that are read first: one of them says what a folder or repo is."""
 
 WEIGHT_SUFFIXES = (
     ".bin",

@@ -21,6 +21,14 @@ ENTRIES = (
 )
 """Where transformers looks for weights, in its order."""
 
+DIFFUSERS_ENTRIES = (
+    ("safetensors", "diffusion_pytorch_model.safetensors.index.json"),
+    ("safetensors", "diffusion_pytorch_model.safetensors"),
+    ("pytorch", "diffusion_pytorch_model.bin.index.json"),
+    ("pytorch", "diffusion_pytorch_model.bin"),
+)
+"""Where diffusers looks for the weights of a model, in its order."""
+
 _INDEX = ".index.json"
 
 _SUFFIXES = "|".join(suffix.removeprefix(".") for suffix in WEIGHT_SUFFIXES)
@@ -64,7 +72,7 @@ class WeightFiles:
 def find_entry(
     names: Collection[str], config: Mapping[str, Any], *, model: str
 ) -> tuple[str, str] | None:
-    """Return the format and the file that transformers would begin with, None if there is none.
+    """Return the format and the file that the loader would begin with, None if there is none.
 
     Raises `ModelError` if the config names a file that is not there.
     """
@@ -74,7 +82,7 @@ def find_entry(
         if explicit in names:
             return "safetensors", explicit
         raise ModelError(f"{model} has no {explicit}, the weights file named in its config.json")
-    for weights_format, entry in ENTRIES:
+    for weights_format, entry in DIFFUSERS_ENTRIES if "_class_name" in config else ENTRIES:
         if entry in names:
             return weights_format, entry
     return None
@@ -111,6 +119,11 @@ def check_inside(file: str, *, where: str) -> None:
     unsafe = not path.parts or path.is_absolute() or ".." in path.parts
     if unsafe or "\\" in file or ":" in file or "\0" in file:
         raise ModelError(f"unsafe: {where} names a file outside the model's folder: {file!r}")
+
+
+def is_weights(name: str) -> bool:
+    """Return whether a file is one of weights, in any format that is known."""
+    return _WEIGHTS.fullmatch(PurePosixPath(name).name) is not None
 
 
 def is_index(entry: str) -> bool:
@@ -152,10 +165,12 @@ def _is_foreign(folder: str) -> bool:
     return folder.lower() in _EXPORTS or folder.startswith(("checkpoint-", "global_step"))
 
 
-def what_else(names: Collection[str]) -> str:
+def what_else(names: Collection[str], *, diffusers: bool = False) -> str:
     """Return a hint with the weight files that are needed, and those that exist."""
     found = sorted(name for name in names if _WEIGHTS.fullmatch(PurePosixPath(name).name))
-    wanted = f"needed: {ENTRIES[0][1]} or {ENTRIES[2][1]}, or an index of their shards"
+    entries = sorted(DIFFUSERS_ENTRIES, reverse=True) if diffusers else ENTRIES
+    files = [entry for _, entry in entries if not is_index(entry)]
+    wanted = f"needed: {' or '.join(files)}, or an index of their shards"
     if not found:
         return wanted
     return f"{wanted}; found: {some(found)}"

@@ -110,6 +110,7 @@ def _quieten_libraries(*, debug: bool) -> None:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     if not sys.warnoptions:
         import warnings
 

@@ -128,7 +128,7 @@ def _print_interrupted(request: Request, output: Path | None) -> None:
 
 
 def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: bool) -> None:
-    from quantcli.api import check_plan, default_output, plan_request
+    from quantcli.api import check_plan, default_output, plan_request, summaries_of
 
     plan = plan_request(request)[0]
     if not quiet:
@@ -139,9 +139,10 @@ def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: b
         target = output or default_output(request)
         print_result(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
     else:
-        from quantcli.cli.tables import footprint_table, kept_table, plan_table
+        from quantcli.cli.tables import components_table, footprint_table, kept_table, plan_table
 
-        _print_tables(plan_table(plan), kept_table(plan), footprint_table(plan))
+        parts = components_table(summaries_of(plan))
+        _print_tables(plan_table(plan), kept_table(plan), parts, footprint_table(plan))
     check_plan(request, plan)
 
 
@@ -151,9 +152,11 @@ def _show(frozen: Frozen, seconds_total: float, *, as_json: bool, quiet: bool) -
     elif quiet:
         print_result(str(frozen.output))
     else:
-        from quantcli.cli.tables import footprint_table, kept_table
+        from quantcli.api import summaries_of
+        from quantcli.cli.tables import components_table, footprint_table, kept_table
 
-        _print_tables(footprint_table(frozen.plan), kept_table(frozen.plan))
+        parts = components_table(summaries_of(frozen.plan))
+        _print_tables(footprint_table(frozen.plan), parts, kept_table(frozen.plan))
         seconds = f"{frozen.seconds:.1f} s ({seconds_total:.1f} s in total)"
         print_result(f"{frozen.output}: written in {seconds}")
 
@@ -166,7 +169,7 @@ def _print_tables(*tables: Table | None) -> None:
 
 def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:
     """Return the JSON of a run."""
-    from quantcli.api import peak_rss_bytes
+    from quantcli.api import peak_rss_bytes, summaries_of
 
     plan = frozen.plan
     return {
@@ -184,4 +187,5 @@ def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:
         "seconds_total": seconds_total,
         "peak_rss_bytes": peak_rss_bytes(),
         "notices": list(plan.notices),
+        **({"components": components} if (components := summaries_of(plan)) else {}),
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from quantcli.cli import options
 from quantcli.cli.output import print_json, print_table, warn
 
 if TYPE_CHECKING:
-    from quantcli.api import Footprint
+    from quantcli.api import Footprint, Prediction
 
 EXAMPLES = """\b
 Examples:
@@ -60,6 +61,18 @@ def _show(footprint: Footprint) -> None:
     print_table(size_table(footprint))
 
 
+def _prediction(row: Prediction) -> dict[str, Any]:
+    totals = {
+        "weights": row.weights,
+        "bytes": row.bytes,
+        "ratio": row.ratio,
+        "tensors_quantized": row.tensors_quantized,
+        "coverage": row.coverage,
+        "with_int8_embeddings": row.with_int8_embeddings,
+    }
+    return totals | ({"components": [*map(asdict, row.components)]} if row.components else {})
+
+
 def to_json(footprint: Footprint) -> dict[str, Any]:
     """Return the JSON of a footprint."""
     return {
@@ -70,16 +83,6 @@ def to_json(footprint: Footprint) -> dict[str, Any]:
             "bytes": footprint.original_bytes,
             "dtypes": dict(footprint.original_dtypes),
         },
-        "predictions": [
-            {
-                "weights": row.weights,
-                "bytes": row.bytes,
-                "ratio": row.ratio,
-                "tensors_quantized": row.tensors_quantized,
-                "coverage": row.coverage,
-                "with_int8_embeddings": row.with_int8_embeddings,
-            }
-            for row in footprint.predictions
-        ],
+        "predictions": [_prediction(row) for row in footprint.predictions],
         "frozen": footprint.frozen,
     }

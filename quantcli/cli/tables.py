@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.markup import escape
@@ -13,7 +13,7 @@ from quantcli.formats import DOWNCASTS
 from quantcli.text import format_bytes, layer_pattern
 
 if TYPE_CHECKING:
-    from quantcli.api import Footprint
+    from quantcli.api import ComponentSize, Footprint, Prediction
     from quantcli.planning import Plan, TensorPlan
 
 
@@ -31,30 +31,47 @@ def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
 
 
 def size_table(footprint: Footprint) -> Table:
-    """Return the sizes of a model: the original's, then a row for each weight dtype."""
+    """Return the sizes of a model: the original's, then a row for each weight dtype.
+
+    A pipeline has a row for each component too, after that of all.
+    """
     title = f"{footprint.model}: {footprint.parameters:,} parameters"
-    table = _table(title, ["weights"], ["bytes", "size", "ratio", "quantized", "coverage"])
+    parts = footprint.predictions[0].components if footprint.predictions else ()
+    left = ["weights", "component"] if parts else ["weights"]
+    table = _table(title, left, ["bytes", "size", "ratio", "quantized", "coverage"])
     dtypes = ", ".join(footprint.original_dtypes)
-    nbytes = footprint.original_bytes
-    table.add_row(f"original ({dtypes})", f"{nbytes:,}", format_bytes(nbytes), "1.000", "", "")
+    whole = ["all"] if parts else []
+    table.add_row(f"original ({dtypes})", *whole, *_original_row(footprint.original_bytes))
+    for part in parts:
+        table.add_row("", part.name, *_original_row(part.original_bytes))
     for row in footprint.predictions:
-        table.add_row(
-            row.weights,
-            f"{row.bytes:,}",
-            format_bytes(row.bytes),
-            f"{row.ratio:.3f}",
-            str(row.tensors_quantized),
-            f"{row.coverage:.1%}",
-        )
+        table.add_row(row.weights, *whole, *_size_row(row))
+        for part in row.components:
+            table.add_row("", part.name, *_size_row(part))
     smaller = [row for row in footprint.predictions if row.with_int8_embeddings][:CAPTIONED]
     if smaller:
-        sizes = (f"{row.weights} {_smaller(row.with_int8_embeddings, nbytes)}" for row in smaller)
+        before = footprint.original_bytes
+        sizes = (f"{row.weights} {_smaller(row.with_int8_embeddings, before)}" for row in smaller)
         table.caption = f"with --embeddings int8: {', '.join(sizes)}"
     return table
 
 
 def _smaller(nbytes: int | None, whole: int) -> str:
     return f"{format_bytes(nbytes or 0)} ({(nbytes or 0) / max(whole, 1):.3f})"
+
+
+def _original_row(nbytes: int) -> list[str]:
+    return [f"{nbytes:,}", format_bytes(nbytes), "1.000", "", ""]
+
+
+def _size_row(row: Prediction | ComponentSize) -> list[str]:
+    return [
+        f"{row.bytes:,}",
+        format_bytes(row.bytes),
+        f"{row.ratio:.3f}",
+        str(row.tensors_quantized),
+        f"{row.coverage:.1%}",
+    ]
 
 
 def dtypes_table(footprint: Footprint) -> Table:
@@ -76,6 +93,24 @@ def footprint_table(plan: Plan) -> Table:
         smaller = _smaller(plan.with_int8_embeddings, plan.original_bytes)
         caption += f"\nwith --embeddings int8: {smaller}"
     table.caption = caption
+    return table
+
+
+def components_table(summaries: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Return the sizes of a pipeline's components; None if there are none, as of a model."""
+    if not summaries:
+        return None
+    columns = ["original", "bytes", "ratio", "quantized", "coverage"]
+    table = _table("components", ["component", "class", "dtype"], columns)
+    for each in summaries:
+        table.add_row(
+            *map(escape, (each["name"], each["architecture"], each["dtype"])),
+            f"{each['original']['bytes']:,}",
+            f"{each['bytes']:,}",
+            f"{each['ratio']:.3f}",
+            str(each["tensors_quantized"]),
+            f"{each['coverage']:.1%}",
+        )
     return table
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from quantcli.comparison.metrics import ALWAYS, Metric
 from quantcli.comparison.metrics.catalogue import (
     EMBEDDING,
+    IMAGES,
     LABELS,
     LANGUAGE,
     MATCHING,
@@ -24,6 +25,8 @@ _SLOW_LIMITS = _LIMITS | {"text": 32}
 """For models that generate a text for every sample."""
 _PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
 """For texts that each come with an image or a recording."""
+_PIPELINE_LIMITS = {"text": 4}
+"""For pipelines, which run a model several times for every sample."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +57,8 @@ class Task:
     """The main input of models without a head that are compared as this task."""
     text_alone: bool = False
     """Whether the models can also be compared on text alone."""
+    pipeline_input: str | None = None
+    """What pipelines of the task are called with: "prompt"; "" for nothing, None for models."""
 
     @property
     def measured(self) -> tuple[Metric, ...]:
@@ -185,6 +190,31 @@ _RECORDS = (
         family_args=("image",),
         samples=("image",),
         head="IMAGE_CLASSIFICATION",
+    ),
+    Task(
+        name="text-to-image",
+        metrics=IMAGES,
+        family="images:Images",
+        family_args=("prompt",),
+        samples=("text",),
+        limits=_PIPELINE_LIMITS,
+        pipeline_input="prompt",
+    ),
+    Task(
+        name="class-to-image",
+        metrics=IMAGES,
+        family="images:Images",
+        family_args=("class_labels",),
+        synthetic=4,
+        pipeline_input="class_labels",
+    ),
+    Task(
+        name="noise-to-image",
+        metrics=IMAGES,
+        family="images:Images",
+        family_args=("",),
+        synthetic=4,
+        pipeline_input="",
     ),
     Task(name="outputs", metrics=OUTPUTS, family="whole:AllOutputs"),
 )

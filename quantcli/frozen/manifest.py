@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,32 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     if not _is_whole(manifest):
         raise ModelError(f"{path} is damaged", hint="quantize the original again")
     return manifest
+
+
+def read_components(
+    manifest: Mapping[str, Any], folder: str | os.PathLike[str]
+) -> list[dict[str, Any]]:
+    """Return the totals of the components of a pipeline; none of a model.
+
+    `folder` is where the manifest is. Raises `ModelError` if they are damaged.
+    """
+    found: Any = manifest.get("components", [])
+    texts, numbers = ("name", "architecture"), ("parameters", "bytes", "tensors_quantized")
+    try:
+        whole = all(
+            all(isinstance(each[key], str) for key in texts)
+            and all(isinstance(each[key], int) for key in numbers)
+            and all(isinstance(each[key], int | float) for key in ("ratio", "coverage"))
+            and isinstance(each["original"]["bytes"], int)
+            for each in found
+        )
+    except (AttributeError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise ModelError(
+            f"{Path(folder) / MANIFEST} is damaged", hint="quantize the original again"
+        )
+    return [*found]
 
 
 def _no_manifest(folder: str | os.PathLike[str]) -> ModelError:

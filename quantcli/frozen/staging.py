@@ -109,7 +109,7 @@ class Staging:
 
     def resumable(self) -> bool:
         """Return whether there are finished shards to resume from."""
-        return any(self.folder.glob("*.safetensors"))
+        return any(self.folder.rglob("*.safetensors"))
 
     def commit(self) -> None:
         """Give the directory its final name; replaces an older one."""
@@ -117,7 +117,8 @@ class Staging:
         with machine_errors(self.output):
             (self.folder / DIGEST).unlink()
             (self.folder / LOCK).unlink()
-            _sync_folder(self.folder)
+            for folder in (self.folder, *self.folder.rglob("*/")):
+                _sync_folder(folder)
             replaced = _beside(self.output, "replaced")
             if self.output.exists():
                 shutil.rmtree(replaced, ignore_errors=True)  # left by a run that was killed

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from optimum.quanto import WeightQBitsTensor
 
-from quantcli.formats import format_of
+from quantcli.formats import Kernel, format_of
 
 
 def linear(input: torch.Tensor, weight: Any, bias: torch.Tensor | None = None) -> torch.Tensor:  # noqa: A002 - torch's name
@@ -15,19 +15,24 @@ def linear(input: torch.Tensor, weight: Any, bias: torch.Tensor | None = None) -
 
     Computed by Quanto, but with a dequantized weight where its own way fails.
     """
-    if kernel_fails(weight, input):
+    kernel = _kernel(weight, input)
+    if _quanto_fails(weight) or (kernel and not kernel.works(tuple(weight.shape))):
         output: torch.Tensor = torch.matmul(input, weight.dequantize().t())
         return output if bias is None else output + bias
-    return torch.nn.functional.linear(input, weight, bias)
+    # the kernel refuses a transposed input, such as that of the attention in a VAE
+    given = input.contiguous() if kernel else input
+    return torch.nn.functional.linear(given, weight, bias)
 
 
-def kernel_fails(weight: Any, input: torch.Tensor) -> bool:  # noqa: A002 - torch's name
-    """Return whether Quanto's own product with a quantized weight fails for an input like this."""
-    if type(weight) is WeightQBitsTensor:
-        # transposing this tensor subclass sets a version counter, which inference mode forbids
-        return torch.is_inference_mode_enabled()
+def _quanto_fails(weight: Any) -> bool:
+    # transposing this tensor subclass sets a version counter, which inference mode forbids
+    return type(weight) is WeightQBitsTensor and torch.is_inference_mode_enabled()
+
+
+def _kernel(weight: Any, input: torch.Tensor) -> Kernel | None:  # noqa: A002 - torch's name
+    """Return the kernel of the CPU that Quanto takes for 8-bit weights and an input like this."""
     weight_format = format_of(weight.qtype.name)
     kernel = weight_format.kernel
     if weight_format.is_grouped or kernel is None or input.device.type != "cpu":
-        return False
-    return input.dtype is getattr(torch, kernel.dtype) and not kernel.works(tuple(weight.shape))
+        return None
+    return kernel if input.dtype is getattr(torch, kernel.dtype) else None

@@ -45,9 +45,9 @@ def load(
     """
     passed = _passed_on(options)
     folder = Path(expand(directory))
-    config = _read_config(folder)
+    config = read_frozen_config(folder)
     if verify:
-        _verify(folder)
+        verify_files(folder)
     model: PreTrainedModel = _load(
         folder,
         config,
@@ -85,7 +85,8 @@ def _load(folder: Path, config: Mapping[str, Any], **options: Any) -> Any:
             return model_class.from_pretrained(absolute(folder), local_files_only=True, **options)
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_frozen_config(folder: Path) -> dict[str, Any]:
+    """Return the config of a frozen directory, its section checked. Raises `ModelError`."""
     from quantcli.frozen.manifest import is_frozen
     from quantcli.frozen.section import HINT, check_section
 
@@ -112,7 +113,8 @@ def _not_frozen(folder: Path) -> ModelError:
     )
 
 
-def _verify(folder: Path) -> None:
+def verify_files(folder: Path) -> None:
+    """Raise `VerificationError` if a file of a frozen directory differs from its checksum."""
     from quantcli.frozen.verify import check
 
     found = check(folder)

@@ -28,7 +28,7 @@ class Placement:
     of another class does not have is left out. `stored` are the parameters that were placed.
     """
 
-    def __init__(self, model: PreTrainedModel, naming: Naming) -> None:
+    def __init__(self, model: nn.Module, naming: Naming) -> None:
         self._model = model
         self._naming = naming
         self.stored: list[str] = []

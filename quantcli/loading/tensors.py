@@ -13,6 +13,7 @@ from quantcli.text import plural, some
 from quantcli.upstream.transformers import ignore_unexpected, ignored_weights, tied_weights
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
     from quantcli.loading.naming import Naming
@@ -61,7 +62,7 @@ def check_tensors(
     Raises `ModelError` that names the first tensor that is missing, left over or of another shape.
     A class other than the frozen one may leave tensors over (a head), but not lack any.
     """
-    expected = _expected(model)
+    expected = expected_tensors(model)
     found: set[str] = set()
     extra: list[str] = []
     for stored, header in headers.items():
@@ -73,7 +74,7 @@ def check_tensors(
             extra.append(stored)
             continue
         found.add(name)
-        _check_header(stored, header, expected[name])
+        check_header(stored, header, expected[name])
     missing = expected.keys() - found - set(computed) - tied_weights(model).keys()
     if not naming.same_class:
         missing = {name for name in missing if not _ignored(model, "missing", name)}
@@ -81,10 +82,12 @@ def check_tensors(
         raise _missing(model, list(missing), naming)
     extra = [name for name in extra if not _ignored(model, "unexpected", name)]
     if extra and naming.same_class:
-        raise ModelError(f"cannot load as {type(model).__name__}: {_count(extra, 'left over')}")
+        raise ModelError(
+            f"cannot load as {type(model).__name__}: {count_names(extra, 'left over')}"
+        )
 
 
-def _expected(model: PreTrainedModel) -> dict[str, Header]:
+def expected_tensors(model: torch.nn.Module) -> dict[str, Header]:
     """Return every tensor that the model loads; an empty dtype code means any float."""
     from quantcli.kinds.frozen import FrozenModule
     from quantcli.kinds.layout import DATA
@@ -105,7 +108,8 @@ def _expected(model: PreTrainedModel) -> dict[str, Header]:
     return expected
 
 
-def _check_header(name: str, header: Header, expected: Header) -> None:
+def check_header(name: str, header: Header, expected: Header) -> None:
+    """Raise `ModelError` if a stored tensor does not have the expected dtype and shape."""
     code, shape = header
     if shape != expected[1]:
         raise ModelError(f"{name} is stored with shape {list(shape)}, not {list(expected[1])}")
@@ -119,12 +123,13 @@ def _missing(model: PreTrainedModel, missing: list[str], naming: Naming) -> Mode
     if not naming.same_class:
         frozen = naming.frozen or "another class"
         hint = f"the directory holds a {frozen}; what {kind} adds would be random"
-    return ModelError(f"cannot load as {kind}: {_count(missing, 'missing')}", hint=hint)
+    return ModelError(f"cannot load as {kind}: {count_names(missing, 'missing')}", hint=hint)
 
 
 def _ignored(model: PreTrainedModel, kind: Literal["missing", "unexpected"], name: str) -> bool:
     return any(re.search(pattern, name) for pattern in ignored_weights(model, kind))
 
 
-def _count(names: list[str], what: str) -> str:
+def count_names(names: list[str], what: str) -> str:
+    """Return how many tensors there are, with the first name: "2 tensors missing (a, …)"."""
     return f"{plural(len(names), 'tensor')} {what} ({some(sorted(names), 1)})"

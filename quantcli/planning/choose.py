@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES
+from quantcli.errors import UsageError
 from quantcli.formats import format_named
 from quantcli.kinds.layout import Stored
 from quantcli.planning.groups import GroupSizes
@@ -32,27 +33,47 @@ class Decision:
     reason: str = ""
 
 
-class Chooser:
-    """Applies a recipe to weights, and knows which of its patterns match none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """The component of a pipeline that is planned. Patterns match `name`.`module`.
 
-    `modules` are the names of those that the recipe may quantize.
+    Whether a pattern or a group size fits the pipeline is known when all components are planned:
+    they share the `group_sizes`.
     """
 
-    def __init__(self, recipe: Recipe, modules: Mapping[str, WeightModule]) -> None:
-        self.recipe = recipe
-        self.group_sizes = GroupSizes()
-        self.modules = [name for name, module in modules.items() if self._is_asked(module)]
+    name: str
+    group_sizes: GroupSizes
 
-    def _is_asked(self, module: WeightModule) -> bool:
-        """Return whether a recipe may quantize a module."""
-        is_embedding = module.kind is not None and module.kind.is_embedding
-        return bool(module.weights) and not (is_embedding and self.recipe.embeddings == "keep")
+
+def may_quantize(recipe: Recipe, module: WeightModule) -> bool:
+    """Return whether a recipe may quantize a module, patterns apart."""
+    is_embedding = module.kind is not None and module.kind.is_embedding
+    return bool(module.weights) and not (is_embedding and recipe.embeddings == "keep")
+
+
+class Chooser:
+    """Applies a recipe to weights, and knows which modules it may quantize."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        modules: Mapping[str, WeightModule],
+        component: Component | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.group_sizes = component.group_sizes if component else GroupSizes()
+        self._prefix = f"{component.name}." if component else ""
+        self._modules = [name for name, module in modules.items() if may_quantize(recipe, module)]
+
+    def pattern_name(self, module: WeightModule) -> str:
+        """Return the name of a module as patterns see it."""
+        return f"{self._prefix}{module.name}"
 
     def choose(self, module: WeightModule, tensor: TensorPlan) -> Decision:
         """Decide for `tensor`, a weight of a module that can be quantized."""
         kind = module.kind
         assert kind is not None
-        choice = self.recipe.choose(module.name, is_embedding=kind.is_embedding)
+        choice = self.recipe.choose(self.pattern_name(module), is_embedding=kind.is_embedding)
         if choice.weights is None:
             return Decision(reason=choice.reason)
         weight_format = format_named(choice.weights)
@@ -88,16 +109,14 @@ class Chooser:
         names = some([f"{other.name}.weight" for other in others], 1)
         if not (_is_table(module) and all(map(_is_table_or_head, others))):
             return f"tied to {names}; quantized, it would be stored twice"
-        left_out = (self.recipe.excluded(other.name) for other in others)
+        left_out = (self.recipe.excluded(self.pattern_name(other)) for other in others)
         why = next(filter(None, left_out), None)
         return f"tied to {names}, which is {why}" if why else ""
 
-    def unused(self) -> list[str]:
-        """Return which patterns of the recipe match no module that can be quantized."""
-        return [
-            f"{pattern} matches no module that can be quantized"
-            for pattern in self.recipe.unmatched(self.modules)
-        ]
+    @property
+    def names(self) -> list[str]:
+        """The names of the modules that the recipe may quantize, as patterns see them."""
+        return [f"{self._prefix}{name}" for name in self._modules]
 
 
 def _is_table(module: WeightModule) -> bool:
@@ -106,3 +125,22 @@ def _is_table(module: WeightModule) -> bool:
 
 def _is_table_or_head(module: WeightModule) -> bool:
     return _is_table(module) or (module.kind is not None and module.kind.takes_a_table)
+
+
+def unused(recipe: Recipe, names: Iterable[str]) -> list[str]:
+    """Return a notice for each pattern that matches none of the modules that can be quantized."""
+    return [
+        f"{pattern} matches no module that can be quantized" for pattern in recipe.unmatched(names)
+    ]
+
+
+def check_include(recipe: Recipe, names: Sequence[str], tensors: Iterable[TensorPlan]) -> None:
+    """Raise `UsageError` if modules can be quantized, and include patterns leave out all of them.
+
+    `names` are those of the modules, `tensors` what is planned for them.
+    """
+    if recipe.include and names and not any(tensor.action == "quantize" for tensor in tensors):
+        raise UsageError(
+            f"--include {', '.join(recipe.include)} matches no module that can be quantized",
+            hint=f"modules are named like {names[len(names) // 2]}",
+        )

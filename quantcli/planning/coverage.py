@@ -31,15 +31,15 @@ def check_quantized(plan: Plan) -> None:
     )
 
 
-def coverage_notice(plan: Plan) -> str | None:
+def coverage_notices(plan: Plan) -> list[str]:
     """Return a notice if little or nothing of a model is quantized, with what is kept."""
     if plan.weights not in QUANTIZED or (plan.coverage >= LOW_COVERAGE and _quantized(plan)):
-        return None
+        return []
     kept = plan.kept_matrices()
     if not _quantized(plan):
-        return f"nothing is quantized; {_reasons(kept)}"
+        return [f"nothing is quantized; {_reasons(kept)}"]
     largest = ", ".join(f"{tensor.name} ({tensor.kind})" for tensor in kept[:SHOWN])
-    return f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {largest}"
+    return [f"only {plan.coverage:.0%} of the weights are quantized; the largest kept: {largest}"]
 
 
 def _quantized(plan: Plan) -> bool:

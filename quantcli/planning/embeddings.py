@@ -43,7 +43,7 @@ def _is_left_to_quantize(
         return False
     tied = source.ties.tied_to(tensor.name)
     others = [modules[name.rpartition(".")[0]] for name in tied]
-    left_out = chooser.recipe.left_out(module.name)
+    left_out = chooser.recipe.left_out(chooser.pattern_name(module))
     is_table = module.kind.is_embedding and tensor.is_matrix
     return is_table and not left_out and not chooser.why_not_shared(module, others)
 

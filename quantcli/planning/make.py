@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES, dtype_name, is_float
-from quantcli.errors import UsageError
 from quantcli.kinds.layout import Stored
-from quantcli.planning.choose import Chooser, Decision
-from quantcli.planning.coverage import coverage_notice
+from quantcli.planning.choose import Chooser, Component, Decision, check_include, unused
+from quantcli.planning.coverage import coverage_notices
 from quantcli.planning.embeddings import with_int8_embeddings
 from quantcli.planning.extras import Extra
 from quantcli.planning.original import measure_original
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
     from quantcli.recipe import Recipe
 
 
-def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
-    """Decide what happens to every tensor of the model.
+def make_plan(
+    recipe: Recipe, source: Source, *, max_shard_size: int, component: Component | None = None
+) -> Plan:
+    """Decide what happens to every tensor of the model, which may be a `component` of a pipeline.
 
     Raises `ModelError` if the checkpoint lacks a tensor or has one of another shape; `UsageError`
     if the recipe's include patterns match nothing that can be quantized, or if the requested group
@@ -33,19 +34,15 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
     """
     original = measure_original(source)
     modules = weight_modules(source.skeleton)
-    chooser = Chooser(recipe, modules)
+    chooser = Chooser(recipe, modules, component)
     tensors = [
         _plan_entry(entry, source, modules, chooser) for entry in source.skeleton.entries.values()
     ]
     tensors += [
         planned for extra in source.extras for planned in _plan_extra(extra, source, chooser)
     ]
-    if recipe.include and chooser.modules and not any(t.action == "quantize" for t in tensors):
-        patterns = ", ".join(recipe.include)
-        raise UsageError(
-            f"--include {patterns} matches no module that can be quantized",
-            hint=f"modules are named like {chooser.modules[len(chooser.modules) // 2]}",
-        )
+    if component is None:
+        check_include(recipe, chooser.names, tensors)
     sharded, shards = assign_shards(tensors, max_shard_size)
     plan = Plan(
         model=source.checkpoint.model,
@@ -59,9 +56,12 @@ def make_plan(recipe: Recipe, source: Source, *, max_shard_size: int) -> Plan:
         shards=shards,
         untied=(*source.ties.untied, *(name for extra in source.extras for name in extra.untied)),
     )
-    notices = (*_notices(plan, source), *chooser.unused(), *chooser.group_sizes.check())
+    notices = [*_notices(plan, source)]
+    if component is None:
+        notices += [*coverage_notices(plan), *unused(recipe, chooser.names)]
+        notices += chooser.group_sizes.check()
     smaller = with_int8_embeddings(plan, source, modules, chooser)
-    return replace(plan, notices=notices, with_int8_embeddings=smaller)
+    return replace(plan, notices=tuple(notices), with_int8_embeddings=smaller)
 
 
 def _plan_entry(
@@ -186,9 +186,6 @@ def _notices(plan: Plan, source: Source) -> list[str]:
             f"{some(plan.untied)}: stored separately; the config ties it, but the checkpoint has "
             "a separate tensor"
         )
-    low = coverage_notice(plan)
-    if low is not None:
-        notices.append(low)
     casts = {tensor.dtype for tensor in plan.tensors if tensor.action == "cast"}
     if plan.nbytes > plan.original_bytes and any(is_float(dtype) for dtype in casts):
         notices.append(

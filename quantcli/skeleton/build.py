@@ -122,6 +122,11 @@ def _read_config(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
             hint="quantize the original model, in float32, float16 or bfloat16",
         )
     model_type = checkpoint.config.get("model_type")
+    if not model_type and "_class_name" in checkpoint.config:
+        raise ModelError(
+            f"{checkpoint.model} is one model of a diffusers pipeline",
+            hint="give the whole pipeline: the folder or repo with model_index.json",
+        )
     if not model_type and not checkpoint.has_code:
         raise ModelError(
             f"config.json of {checkpoint.model} has no model_type; not a transformers model",

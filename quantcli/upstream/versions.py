@@ -7,6 +7,7 @@ PACKAGES = {
     "torch": "torch",
     "optimum": "optimum-quanto",
     "huggingface_hub": "huggingface_hub",
+    "diffusers": "diffusers",
 }
 """The name by which a library is imported -> the name of its package."""
 
@@ -15,6 +16,7 @@ TESTED = {
     "torch": ("2.13",),
     "optimum-quanto": ("0.2.7",),
     "huggingface_hub": ("2.4",),
+    "diffusers": ("0.42",),
 }
 """A package -> the versions it is tested in, oldest first.
 

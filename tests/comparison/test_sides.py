@@ -9,7 +9,8 @@ import weakref
 import pytest
 
 import quantcli
-from quantcli.comparison.engine.sides import Side, check_pair, open_side
+from quantcli.comparison.engine.opening import open_side
+from quantcli.comparison.engine.sides import Side, check_pair
 from quantcli.comparison.engine.tasks import choose_task, model_class
 from quantcli.errors import ModelError
 

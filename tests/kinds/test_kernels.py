@@ -59,3 +59,20 @@ def test_unpack_as_quanto_does(bits):
 
     values = torch.randint(0, 2**bits, (24, 5), dtype=torch.uint8)
     assert torch.equal(TorchLibrary.unpack(pack_weights(values, bits), bits), values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_transposed_input_gives_what_a_contiguous_one_does(dtype):
+    """The attention of a VAE has its channels first; Quanto's int8 kernel refuses that."""
+    from optimum.quanto import QLinear, qint8
+
+    from quantcli.kinds.registry import freeze
+
+    linear = torch.nn.Linear(32, 16).to(getattr(torch, dtype)).eval()
+    in_memory = QLinear.from_module(linear, weights=qint8)
+    in_memory.freeze()
+    module = freeze(linear, {"weight": ("qint8", None)}, adapted=False)
+    module.weight, module.bias = in_memory.weight, linear.bias
+    example = torch.randn(1, 32, 5, dtype=linear.weight.dtype).transpose(1, 2)
+    with torch.no_grad():
+        assert torch.allclose(module(example), in_memory(example.contiguous()))

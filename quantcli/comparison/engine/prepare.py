@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NamedTuple
 
-from quantcli.comparison.engine.sides import Side, check_pair, open_side
-from quantcli.comparison.engine.tasks import choose_task, model_class
+from quantcli.comparison.engine.opening import open_side
+from quantcli.comparison.engine.sides import Side, check_pair
+from quantcli.comparison.engine.tasks import find_task, model_class
 from quantcli.comparison.engine.ways import Way, fallback_notice, last_error, ways
 from quantcli.comparison.families.embeddings import Embedding
 from quantcli.comparison.families.family import Family, Setting, UnsuitedError
@@ -19,7 +20,7 @@ from quantcli.comparison.inputs.pairing import pair_kits
 from quantcli.comparison.inputs.synthetic import Synthetic
 from quantcli.comparison.request import CompareRequest
 from quantcli.comparison.samples import gather
-from quantcli.comparison.tasks import TASKS, Task
+from quantcli.comparison.tasks import Task
 from quantcli.errors import ModelError, UsageError
 from quantcli.text import some
 
@@ -80,7 +81,7 @@ def prepare(request: CompareRequest) -> Prepared:
     )
     original = _same_class(request, original, quantized)
     check_pair(original, quantized)
-    task = choose_task(original) if request.task is None else TASKS[request.task]
+    task = find_task(original, request.task)
     found = ways(task, asked=request.task is not None, own_samples=request.samples.own)
     pair = Pair(original, quantized, pair_kits(original.make_kit(), quantized.make_kit()))
     return _prepare_first(request, pair, found)
@@ -174,6 +175,7 @@ def _setting(request: CompareRequest, task: Task, pair: Pair) -> Setting:
             options,
             needs=task.samples,
             limits=task.limits,
+            captions=task.pipeline_input is not None,
             lacking={
                 kind: f"{maker}, and {request.original} has none" for kind, maker in missing.items()
             },

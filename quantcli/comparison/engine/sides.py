@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.checkpoint import Checkpoint, open_checkpoint
+from quantcli.checkpoint import Checkpoint
+from quantcli.checkpoint.model import read_checkpoint
+from quantcli.checkpoint.records import ModelFiles
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
 from quantcli.files import read_json
-from quantcli.frozen.manifest import is_frozen, read_manifest
+from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.verify import check
 from quantcli.mark import SECTION, is_ours
 from quantcli.text import first_line
@@ -31,7 +33,8 @@ class Side:
     """A model that can be loaded: a checkpoint or a frozen directory.
 
     `nbytes` is the payload of its tensors, tied ones once. `coverage` is only known for a frozen
-    directory. `model_class` is None for a frozen directory, which names its own class.
+    directory. `model_class` is None for a frozen directory of a model, which
+    names its own class.
     """
 
     folder: Path
@@ -40,7 +43,7 @@ class Side:
     parameters: int
     coverage: float | None
     summary: SideSummary
-    model_class: type[PreTrainedModel] | None
+    model_class: Any
     trust_remote_code: bool
 
     @property
@@ -62,7 +65,7 @@ class Side:
 
         Raises `ModelError` if transformers cannot load it.
         """
-        with _no_progress_bar():
+        with no_progress_bar():
             return self._load(None if device == "cpu" else device)
 
     def _load(self, placed: str | None) -> PreTrainedModel:
@@ -85,25 +88,17 @@ class Side:
         return model
 
 
-def open_side(
-    model: str,
-    *,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    progress: bool = False,
-    class_name: str | None = None,
+def model_side(
+    files: ModelFiles, *, trust_remote_code: bool = False, class_name: str | None = None
 ) -> Side:
-    """Find a model by Hub name or folder, download it if needed, and check it.
+    """Open a model in a folder or a Hub repo, download it if needed, and check it.
 
-    `class_name` is the class to load a checkpoint as, by default that of its config. Raises
-    `ModelError` for anything that is missing, damaged or not supported.
+    Options and errors are those of `open_side`.
     """
-    if is_frozen(model):
-        return _frozen_side(model, None, Path(model), trust_remote_code=trust_remote_code)
-    checkpoint = open_checkpoint(model, revision=revision, progress=progress)
+    checkpoint = read_checkpoint(files)
     if is_ours(checkpoint.config.get(SECTION)):
         folder = checkpoint.fetch_all()
-        return _frozen_side(
+        return frozen_side(
             checkpoint.model, checkpoint.revision, folder, trust_remote_code=trust_remote_code
         )
     return _checkpoint_side(checkpoint, trust_remote_code=trust_remote_code, class_name=class_name)
@@ -156,14 +151,15 @@ def _checkpoint_side(
             model=checkpoint.model,
             revision=checkpoint.revision,
             architecture=source.skeleton.architecture,
-            fingerprint=_digest(_traits(checkpoint)),
+            fingerprint=digest(traits(checkpoint)),
         ),
         model_class=type(source.skeleton.model),
         trust_remote_code=trust_remote_code,
     )
 
 
-def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
+def frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_code: bool) -> Side:
+    """Check a frozen directory. Raises `ModelError` if it is damaged."""
     manifest = read_manifest(folder)
     checked = check(folder)
     if checked.problems:
@@ -180,7 +176,7 @@ def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_
             model=name,
             revision=revision,
             architecture=config["architectures"][0],
-            fingerprint=_digest(
+            fingerprint=digest(
                 f"{file} {entry['sha256']}"
                 for file, entry in sorted(manifest["files"].items())
                 if file.endswith(".safetensors")
@@ -192,18 +188,20 @@ def _frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_
     )
 
 
-def _traits(checkpoint: Checkpoint) -> Iterator[str]:
+def traits(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield a line for each tensor: its name, dtype, shape and first bytes."""
     for name, record in sorted(checkpoint.tensors.items()):
         start = "" if record.strided else checkpoint.sample(name, 0, min(SAMPLE, record.nbytes))
         yield f"{name} {record.dtype} {record.shape} {start!r}"
 
 
-def _digest(lines: Iterator[str]) -> str:
+def digest(lines: Iterator[str]) -> str:
+    """Return the sha256 of lines, for a fingerprint."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Hide transformers' progress bar for loading: ours counts samples."""
     from transformers.utils import logging
 

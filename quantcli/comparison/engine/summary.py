@@ -56,7 +56,7 @@ def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Compa
         lost=second.lost,
         unreached=second.unreached,
         notices=(*prepared.notices, *_notices(prepared, first, second)),
-        versions=_versions(),
+        versions=_versions(prepared),
         seconds=seconds,
     )
 
@@ -113,9 +113,10 @@ def _exact(values: dict[str, float | None]) -> dict[str, Measurement]:
     }
 
 
-def _versions() -> dict[str, str]:
+def _versions(prepared: Prepared) -> dict[str, str]:
     import platform
     from importlib.metadata import version
 
-    packages = ("quantcli", "optimum-quanto", "torch", "transformers")
+    packages = ["quantcli", "optimum-quanto", "torch", "transformers"]
+    packages += ["diffusers"] if prepared.way.task.pipeline_input is not None else []
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -6,15 +6,34 @@ import inspect
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
+from quantcli.comparison.engine.pipelines import PipelineSide, choose_pipeline_task
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.inputs.synthetic import forward_names
 from quantcli.comparison.tasks import AUDIO_INPUTS, IMAGE_INPUTS, TASKS, Task
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, UsageError
 from quantcli.skeleton import find_class
 from quantcli.upstream.transformers import classes_with_head, classes_without_head
 
 _EMBEDDINGS = ("last_hidden_state", "text_embeds", "image_embeds")
 """The outputs that hold an embedding."""
+
+
+def find_task(side: Side, asked: str | None) -> Task:
+    """Return the task that was `asked` for, else that of a side.
+
+    Raises `UsageError` for a task of models if the side is a pipeline, and for the opposite.
+    """
+    is_pipeline = isinstance(side, PipelineSide)
+    if asked is None:
+        return choose_pipeline_task(side) if is_pipeline else choose_task(side)
+    task = TASKS[asked]
+    if is_pipeline != (task.pipeline_input is not None):
+        what = "a pipeline" if is_pipeline else "a model"
+        suited = [t.name for t in TASKS.values() if (t.pipeline_input is not None) == is_pipeline]
+        raise UsageError(
+            f"--task {asked}: {side.summary.model} is {what}", hint=f"one of: {', '.join(suited)}"
+        )
+    return task
 
 
 def choose_task(side: Side) -> Task:

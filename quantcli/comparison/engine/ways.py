@@ -32,7 +32,7 @@ def ways(task: Task, *, asked: bool, own_samples: bool) -> tuple[Way, ...]:
     outputs = (Way(task=TASKS["outputs"]), Way(task=TASKS["outputs"], alone=True))
     if task.name == "outputs":
         return outputs
-    if asked or own_samples:
+    if asked or own_samples or task.pipeline_input is not None:
         return (Way(task=task),)
     if task.text_alone:
         return (Way(task=task), outputs[0], Way(task=TASKS["causal-lm"]), outputs[1])

@@ -129,6 +129,17 @@ OUTPUTS = (
         decimals=2,
     ),
 )
+IMAGES = (
+    *_VECTORS,
+    Metric(
+        name="psnr_*",
+        description="peak signal-to-noise ratio, mean over samples",
+        better="higher",
+        minimum=-math.inf,
+        unit="dB",
+        decimals=2,
+    ),
+)
 LABELS = (
     *_AGREEMENT,
     Metric(
@@ -211,7 +222,9 @@ ALWAYS = (
 )
 """What every comparison measures."""
 
-METRICS = tuple(dict.fromkeys((*EMBEDDING, *OUTPUTS, *LABELS, *LANGUAGE, *TRANSCRIPTS, *ALWAYS)))
+METRICS = tuple(
+    dict.fromkeys((*EMBEDDING, *OUTPUTS, *IMAGES, *LABELS, *LANGUAGE, *TRANSCRIPTS, *ALWAYS))
+)
 """Every metric once."""
 
 

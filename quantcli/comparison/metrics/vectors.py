@@ -31,6 +31,18 @@ def sqnr(x: Array, y: Array) -> float:
     return 20 * float(np.log10(signal / noise)) if signal else float("-inf")
 
 
+def psnr(x: Array, y: Array, peak: float) -> float:
+    """Return the peak signal-to-noise ratio in dB: 10 log10(peak² / mean((x - y)²)).
+
+    `peak` is the range of the values: 1 for images from 0 to 1. Infinite if x and y are equal.
+    Huynh-Thu and Ghanbari, Scope of validity of PSNR in image/video quality assessment (2008).
+    """
+    noise = float(np.mean((x - y) ** 2)) if len(x) else 0.0
+    if noise == 0:
+        return float("inf")
+    return 10 * float(np.log10(peak**2 / noise)) if peak else float("-inf")
+
+
 def similarities(rows: Array) -> Array:
     """Return the cosine of every pair of rows, (n (n - 1) / 2,), each pair once."""
     unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(float).tiny)

@@ -16,11 +16,13 @@ def gather(
     needs: Sequence[str],
     limits: Mapping[str, int],
     lacking: Mapping[str, str] | None = None,
+    captions: bool = False,
 ) -> Samples:
     """Return the samples of each kind that a task needs: "text", "image", "audio".
 
     Uses the user's own samples of a kind if there are any, else up to `limits` built-in ones.
-    `lacking` maps a kind to what the model lacks to prepare it. Reads only files that are used.
+    `lacking` maps a kind to what the model lacks to prepare it; with `captions` the first built-in
+    texts describe images. Reads only files that are used.
     Raises `UsageError` for a file that cannot be read, and for samples of a kind that the task does
     not take or the model cannot prepare; `MachineError` without permission or memory to read one.
     """
@@ -33,7 +35,7 @@ def gather(
         own = [sample for sample in given if sample.kind == kind][: options.limit]
         found[kind] = [sample.read() for sample in own]
         if not own:
-            built_in = _built_in(kind, options.seed, with_captions="image" in needs)
+            built_in = _built_in(kind, options.seed, with_captions=captions or "image" in needs)
             found[kind] = built_in[: options.limit or limits[kind]]
     return Samples(
         texts=tuple(found.get("text", ())),

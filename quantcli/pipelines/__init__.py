@@ -1,0 +1,1 @@
+"""diffusers pipelines: their components planned, written and loaded like models."""
