@@ -239,5 +239,5 @@ def test_every_kind_of_module_in_code_of_its_own(everything, tmp_path, weights):
         expected, found = original(ids).flatten(), loaded(ids).flatten()
     cosine = torch.nn.functional.cosine_similarity(expected, found, dim=0)
     assert cosine > (0.999 if weights == "int8" else 0.95)
-    with refuses(ModelError, "QuuxModel", hint="--trust-remote-code"):
+    with refuses(ModelError, "QuuxModel", hint="trust_remote_code=True"):
         quantcli.load(frozen)
