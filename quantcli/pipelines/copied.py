@@ -26,7 +26,7 @@ def copy_of(plan: Plan, checkpoint: Checkpoint) -> Plan:
     """
     known = {source: tensor for tensor in plan.tensors for source in tensor.sources}
     tensors = tuple(_tensors(checkpoint, known, "copied, not part of the model"))
-    return replace(plan, tensors=tensors, shards=(), notices=())
+    return replace(plan, tensors=tensors, shards=(), notices=(), with_int8_embeddings=None)
 
 
 def plan_copy(component: Component, *, weights: str) -> Plan:
@@ -65,7 +65,9 @@ def _tensors(
         owner = seen.setdefault(place, record.name)
         planned = _kept(record, known.get(record.name), reason)
         if owner != record.name and record.nbytes:
-            planned = replace(planned, action="alias", reason=f"same tensor as {owner}", stored=())
+            planned = replace(
+                planned, action="alias", reason=f"same tensor as {owner}", stored=(), alias_of=owner
+            )
         yield planned
 
 

@@ -115,7 +115,8 @@ def _place(model: Any, section: Mapping[str, Any]) -> None:
     known = model.state_dict()
     placement = Placement(model, Naming(frozen=name, same_class=True, prefix="", known=known))
     placement.modules(section["modules"])
-    placement.parameters(section.get("parameters", {}))
+    parameters = placement.parameters(section.get("parameters", {}))
+    placement.shared(section.get("shared", {}), parameters)
 
 
 def _check(model: Any, headers: Mapping[str, Header], computed: list[str]) -> None:

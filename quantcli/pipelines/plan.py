@@ -79,5 +79,6 @@ def _inside(component: str, tensor: TensorPlan, first: int) -> TensorPlan:
         module=f"{prefix}{tensor.module}" if tensor.module else component,
         sources=tuple(f"{prefix}{source}" for source in tensor.sources),
         stored=tuple(replace(part, name=f"{prefix}{part.name}") for part in tensor.stored),
+        alias_of=None if tensor.alias_of is None else f"{prefix}{tensor.alias_of}",
         shard=None if tensor.shard is None else first + tensor.shard,
     )

@@ -139,6 +139,14 @@ def test_what_no_sample_reached_is_in_every_report(tiny_model, freeze, monkeypat
     assert any("not exercised" in line and pattern in line for line in annotate(report))
 
 
+@pytest.mark.parametrize("kind", ["mixtral", "gpt2", "t5-tied"])
+def test_modules_that_keep_their_class_are_reached(tiny_model, freeze, kind):
+    folder = tiny_model(kind)
+    frozen = freeze(folder, "int8", embeddings="int8")
+    found = quantcli.compare(folder, frozen, samples=FEW).comparison
+    assert (found.metrics["exercised"].value, found.unreached) == (1.0, ())
+
+
 def test_a_lost_sample_is_counted_once(tiny_model, monkeypatch):
     from quantcli.comparison.families.whole import AllOutputs
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from optimum.quanto import QModuleMixin
 from torch.overrides import TorchFunctionMode
 
+from quantcli.kinds.frozen import FrozenModule
+from quantcli.kinds.view import WeightView
 from quantcli.upstream.quanto import is_quantized
+from quantcli.upstream.torch import own_parameters
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,7 @@ _COMPUTES = {
     "bmm",
     "conv2d",
     "einsum",
+    "embedding",
     "linear",
     "matmul",
     "mm",
@@ -36,15 +39,13 @@ class Reached:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._modules = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, QModuleMixin) and is_quantized(module.weight)
-        }
-        self._unreached = dict.fromkeys(self._modules)
+        modules: dict[str, Any] = dict(model.named_modules())
+        weights = {name: _weights(module) for name, module in modules.items()}
+        self._weights = {name: found for name, found in weights.items() if found}
+        self._unreached = dict.fromkeys(self._weights)
         self._handles: dict[str, Any] = {
-            name: module.register_forward_pre_hook(self._hook(name))
-            for name, module in self._modules.items()
+            name: modules[name].register_forward_pre_hook(self._hook(name))
+            for name in self._weights
         }
 
     @property
@@ -55,18 +56,19 @@ class Reached:
     @property
     def share(self) -> float | None:
         """Share of the quantized weights that ran, 0 to 1, or None if none is quantized."""
-        sizes: dict[str, int] = {
-            name: module.weight.numel() for name, module in self._modules.items()
+        sizes = {
+            name: sum(weight.numel() for weight in weights)
+            for name, weights in self._weights.items()
         }
         if not sizes:
             return None
-        missed: int = sum(sizes[name] for name in self._unreached)
+        missed = sum(sizes[name] for name in self._unreached)
         return 1.0 - missed / sum(sizes.values())
 
     @contextmanager
     def watch(self) -> Iterator[None]:
         """Also record weights that are used without their module. Slow: not for timed passes."""
-        names = {id(module.weight): name for name, module in self._modules.items()}
+        names = {id(each): name for name, weights in self._weights.items() for each in weights}
         with _Watch(names, self._record):
             yield
 
@@ -81,6 +83,13 @@ class Reached:
         handle = self._handles.pop(name, None)
         if handle is not None:
             handle.remove()
+
+
+def _weights(module: Any) -> list[torch.Tensor]:
+    """Return the quantized weights of a module, without one that it shares as another's."""
+    own = own_parameters(module)
+    names = module.stored_weights() if isinstance(module, FrozenModule) else own
+    return [weight for weight in map(own.get, names) if weight is not None and is_quantized(weight)]
 
 
 class _Watch(TorchFunctionMode):
@@ -98,6 +107,7 @@ class _Watch(TorchFunctionMode):
         given = kwargs or {}
         if getattr(func, "__name__", "") in _COMPUTES:
             for value in (*args, *given.values()):
-                if is_quantized(value) and id(value) in self._names:
-                    self._record(self._names[id(value)])
+                weight = value.quantized if isinstance(value, WeightView) else value
+                if is_quantized(weight) and id(weight) in self._names:
+                    self._record(self._names[id(weight)])
         return func(*args, **given)
