@@ -118,6 +118,8 @@ def adaptable(
 
     The dtype is None for what is kept.
     """
+    from optimum.quanto import QModuleMixin
+
     from quantcli.kinds.registry import kind_for
     from quantcli.skeleton.routers import is_router
 
@@ -127,6 +129,8 @@ def adaptable(
         if kind is None or (
             kind.frozen_as != "parameter" and not reason and not is_router(model, name)
         ):
+            continue
+        if isinstance(module, QModuleMixin):
             continue
         kept = reason is not None or is_router(model, name)
         dtype = embeddings if kind.is_embedding else weights
