@@ -47,7 +47,7 @@ def test_damaged_models_end_in_a_success_or_in_an_error_of_our_own(root, suite, 
     assert not found, told
     for step in run.STEPS[suite]:
         ends = [result.record.outcomes.get(step, "").partition(":")[0] for result in results]
-        assert ends.count("ok") > 5, step
+        assert ends.count("ok") >= 5, step
         assert ends.count("refused") > 5 or step == "reload", step
 
 
