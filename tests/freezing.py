@@ -125,14 +125,12 @@ def adaptable(
 
     found: dict[str, tuple[str | None, bool]] = {}
     for name, module in model.named_modules():
-        kind, reason = kind_for(module)
-        if kind is None or (
-            kind.frozen_as != "parameter" and not reason and not is_router(model, name)
-        ):
-            continue
         if isinstance(module, QModuleMixin):
             continue
+        kind, reason = kind_for(module)
         kept = reason is not None or is_router(model, name)
+        if kind is None or (kind.frozen_as != "parameter" and not kept):
+            continue
         dtype = embeddings if kind.is_embedding else weights
         for parameter, rows in kind.weights(module).items():
             full = f"{name}.{parameter}" if name else parameter
