@@ -17,7 +17,7 @@ ROWS = {
     "clip-int4": 2,
     "clip-float8": 2,
     "8gb": 2,
-    "mixtral": 2,
+    "mixtral": 3,
     "modules": 4,
     "start": 3,
     "size": 1,

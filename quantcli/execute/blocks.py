@@ -70,12 +70,15 @@ class Worker:
         columns = tensor.numel // tensor.grouped_shape[0]
         data = self._take("unit", len(rows), columns, getattr(torch, weight_format.storage))
         scale = self._take("scale", len(rows), 1)
-        zero_rows = 0
+        zero_rows, is_16_bit = 0, self._dtype.itemsize == 2
         for start, count in _blocks(rows, BLOCK_BYTES // (columns * self._dtype.itemsize)):
             block = self._read("block", start * columns, count * columns).view(count, columns)
             part = slice(start - rows.start, start - rows.start + count)
             scratch = self._take("scratch", count, columns)
-            zero_rows += blockwise.symmetric(block, weight_format, data[part], scale[part], scratch)
+            wide = self._take("wide", count, columns, torch.float32) if is_16_bit else block
+            zero_rows += blockwise.symmetric(
+                block, weight_format, data[part], scale[part], scratch, wide
+            )
         if not _is_finite(scale):
             self._refuse_rows([(rows.start, len(rows))], columns)
         self._write("_data", rows.start * columns, data)

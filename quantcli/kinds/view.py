@@ -21,6 +21,7 @@ class WeightView(torch.Tensor):
     """
 
     quantized: Any
+    seen: tuple[int, ...]  # its shape, which torch would answer more slowly
     transposed: bool
     _is_hf_initialized = True  # transformers initializes what is not
 
@@ -28,13 +29,12 @@ class WeightView(torch.Tensor):
     def __new__(cls: type, quantized: Any, shape: tuple[int, ...], transposed: bool = False) -> Any:
         """Return a view of a matrix of rows in a `shape`; see `Rows` for `transposed`."""
         made: Any = wrapper(cls, shape, quantized)
-        made.quantized, made.transposed = quantized, transposed
+        made.quantized, made.seen, made.transposed = quantized, tuple(shape), transposed
         return made
 
     def dense(self) -> torch.Tensor:
         """Return the whole parameter, dequantized."""
-        with without_torch_function():
-            shape = tuple(self.shape)
+        shape = self.seen
         values: torch.Tensor = self.quantized
         values = values.dequantize() if is_quantized(values) else values
         if not self.transposed:
@@ -74,7 +74,7 @@ def _embedding(
     **__: Any,
 ) -> Any:
     del padding_idx  # only its gradient differs
-    if not isinstance(weight, WeightView) or weight.dim() != 2 or max_norm is not None:
+    if not isinstance(weight, WeightView) or len(weight.seen) != 2 or max_norm is not None:
         return NotImplemented
     return rows_at(weight.quantized, input)
 
@@ -90,35 +90,41 @@ def _matmul(input: Any, other: Any) -> Any:  # noqa: A002 - torch's name
         return NotImplemented
     if other.transposed and is_matrix(other):
         return linear(input, other.quantized)
-    if other.dim() == 3 and input.dim() == 3 and len(input) == len(other):
+    if len(other.seen) == 3 and input.dim() == 3 and len(input) == other.seen[0]:
         return torch.stack([rows @ other[index] for index, rows in enumerate(input)])
     return NotImplemented
 
 
 def _getitem(weight: Any, index: Any) -> Any:
     if isinstance(index, torch.Tensor) and index.dtype in (torch.int32, torch.int64):
-        if weight.dim() == 2 and not weight.transposed and index.dim():
-            return rows_at(weight.quantized, torch.where(index < 0, index + len(weight), index))
+        if len(weight.seen) == 2 and not weight.transposed and index.dim():
+            rows = weight.seen[0]
+            return rows_at(weight.quantized, torch.where(index < 0, index + rows, index))
         index = int(index) if index.dim() == 0 else None
-    if type(index) is not int or weight.dim() != 3:
+    if type(index) is not int or len(weight.seen) != 3:
         return NotImplemented
     return _matrix(weight, index)
 
 
 def _matrix(weight: WeightView, index: int) -> torch.Tensor:
     """Return one matrix of a batch: still quantized where Quanto can compute with it."""
-    count, rows, columns = weight.shape
+    count, rows, columns = weight.seen
     rows = columns if weight.transposed else rows
     index = range(count)[index]
+    # to cut a matrix out takes about as long as to multiply it with one row
+    known: dict[int, torch.Tensor] = vars(weight.quantized).setdefault("quantcli_matrices", {})
+    if index in known:
+        return known[index]
     found = rows_between(weight.quantized, index * rows, (index + 1) * rows)
     if not is_quantized(found):
         return found.t() if weight.transposed else found
-    return WeightView(found, tuple(weight.shape[1:]), weight.transposed)  # type: ignore[no-any-return]
+    known[index] = WeightView(found, weight.seen[1:], weight.transposed)
+    return known[index]
 
 
 def is_matrix(weight: WeightView) -> bool:
     """Return whether a view shows a matrix as it is quantized."""
-    return weight.dim() == 2 and weight.quantized.dim() == 2
+    return len(weight.seen) == 2
 
 
 ANSWERS: dict[Any, Callable[..., Any]] = {

@@ -22,23 +22,36 @@ def symmetric(
     data: torch.Tensor,
     scale: torch.Tensor,
     scratch: torch.Tensor,
+    wide: torch.Tensor,
 ) -> int:
     """Quantize rows to 8 bits: scale = max|x| / qmax, data = round(x / scale) clamped.
 
     `rows` (rows, columns) is overwritten, `data` (rows, columns) and `scale` (rows, 1) are filled;
-    `scratch` is like `rows`. Float8 is not rounded before the cast. A row of zeros has scale 0:
-    Quanto's float8 data of it is NaN, which makes every output of the module NaN, so 0 is stored.
+    `scratch` is like `rows`, and so is `wide`, in float32 if `rows` have 16 bits. Float8 is not
+    rounded before the cast. A row of zeros has scale 0: Quanto's float8 data of it is NaN, which
+    makes every output of the module NaN, so 0 is stored.
     Returns how many such rows there were.
     """
-    torch.amax(torch.abs(rows, out=scratch), dim=1, keepdim=True, out=scale)
+    _absolute_maximum(rows, scratch, scale)
     scale.div_(weight_format.maximum)
     rows.div_(scale)
+    # a quotient that is rounded to 16 bits is the same in 32, in which torch is faster from here on
+    values = rows if rows.dtype == wide.dtype else wide.copy_(rows)
     if not data.is_floating_point():
-        rows.round_()
-    rows.clamp_(weight_format.minimum, weight_format.maximum)
-    zero_rows = _clear_zero_rows(rows, scale) if data.is_floating_point() else 0
-    data.copy_(rows)
+        values.round_()
+    values.clamp_(weight_format.minimum, weight_format.maximum)
+    zero_rows = _clear_zero_rows(values, scale) if data.is_floating_point() else 0
+    data.copy_(values)
     return zero_rows
+
+
+def _absolute_maximum(rows: torch.Tensor, scratch: torch.Tensor, scale: torch.Tensor) -> None:
+    """Fill `scale` (rows, 1) with the maximum of |x| in each row; NaN where there is one."""
+    torch.abs(rows, out=scratch)
+    if rows.dtype.itemsize == 2:
+        # without a sign, floats of 16 bits are in the order of their bits
+        scratch, scale = scratch.view(torch.int16), scale.view(torch.int16)
+    torch.amax(scratch, dim=1, keepdim=True, out=scale)
 
 
 def _clear_zero_rows(rows: torch.Tensor, scale: torch.Tensor) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmark.models import model
-from benchmark.runner import Experiment, Figures, Row, Side, timed
+from benchmark.runner import Experiment, Figures, Row, Side, remove, timed
 
 QUANTCLI = Path(sys.executable).with_name("quantcli")
 PARTS = Path(__file__).parent
@@ -75,7 +75,7 @@ def cp_cold(source: Path, pause: float) -> Side:
     A virtual machine gives memory that is free for two seconds back to its host, and pages that
     come from there again are several times slower to write to.
     """
-    copy = command("cp", source, "OUTPUT")
+    copy = command("cp", "-r", source, "OUTPUT")
 
     def side(output: Path) -> Figures:
         time.sleep(pause)
@@ -86,11 +86,11 @@ def cp_cold(source: Path, pause: float) -> Side:
 
 def cp_warm(source: Path) -> Side:
     """Copy twice, and take the second time: into memory that was just in use."""
-    copy = command("cp", source, "OUTPUT")
+    copy = command("cp", "-r", source, "OUTPUT")
 
     def side(output: Path) -> Figures:
         copy(output)
-        output.unlink()
+        remove(output)
         return copy(output)
 
     return side

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from benchmark.experiments import PARTS, Setting, command, quantize
+from benchmark.experiments import PARTS, Setting, cp_cold, cp_warm, plan_warm, quantize
 from benchmark.models import model
 from benchmark.runner import Experiment, Figures, Row, timed
 
@@ -24,7 +24,9 @@ def mixtral(setting: Setting) -> Experiment:
     return Experiment(
         sides={
             "quantcli": quantize(source, "int8"),
-            "cp": command("cp", "-r", source, "OUTPUT"),
+            "cp": cp_cold(source, setting.pause),
+            "plan, warm": plan_warm(source, "int8"),
+            "cp, warm": cp_warm(source),
         },
         reads=sorted(source.glob("*.safetensors")),
         rows=[
@@ -33,6 +35,12 @@ def mixtral(setting: Setting) -> Experiment:
                 bar=1 / 0.6,
                 ours=("quantcli", "plan"),
                 theirs=("cp", "seconds"),
+            ),
+            Row(
+                what=f"{what}: the same, into memory just used",
+                bar=1 / 0.6,
+                ours=("plan, warm", "seconds"),
+                theirs=("cp, warm", "seconds"),
             ),
             Row(
                 what=f"{what}: peak resident memory",

@@ -110,10 +110,15 @@ def _measure(side: Side, reads: Sequence[Path], scratch: Path) -> Figures:
     try:
         return side(output)
     finally:
-        if output.is_dir():
-            shutil.rmtree(output)
-        else:
-            output.unlink(missing_ok=True)
+        remove(output)
+
+
+def remove(output: Path) -> None:
+    """Remove what a side has written, if it is there."""
+    if output.is_dir():
+        shutil.rmtree(output)
+    else:
+        output.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> None:

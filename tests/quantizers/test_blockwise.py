@@ -26,7 +26,8 @@ def awkward_rows(columns, dtype):
 def symmetric(rows, qtype):
     scratch, data = torch.empty_like(rows), torch.empty_like(rows, dtype=storage(qtype))
     scale = torch.empty(len(rows), 1, dtype=rows.dtype)
-    zero_rows = blockwise.symmetric(rows.clone(), format_of(qtype), data, scale, scratch)
+    wide = torch.empty_like(rows, dtype=torch.promote_types(rows.dtype, torch.float32))
+    zero_rows = blockwise.symmetric(rows.clone(), format_of(qtype), data, scale, scratch, wide)
     return data, scale, zero_rows
 
 
