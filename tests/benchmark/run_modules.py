@@ -87,7 +87,7 @@ def seconds(sides: tuple[Callable[..., Any], ...], *inputs: torch.Tensor) -> lis
 
 def main() -> None:
     small = "tiny" in sys.argv[1:]
-    hidden, inner, count = (64, 128, 4) if small else (1024, 2048, 8)
+    hidden, inner, count = (64, 128, 4) if small else (2048, 7168, 4)
     torch.manual_seed(0)
     report = {}
     for tokens in (1, 64):
