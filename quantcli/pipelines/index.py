@@ -21,11 +21,11 @@ _HINT = f"download {PIPELINE} again"
 class Part:
     """A component of a pipeline: the folder that it is in, and the class that loads it.
 
-    `library` is "diffusers", "transformers" or a module of `diffusers.pipelines`.
+    `package` is "diffusers", "transformers" or a module of `diffusers.pipelines`.
     """
 
     name: str
-    library: str
+    package: str
     class_name: str
 
 
@@ -75,5 +75,5 @@ def _parts(content: Mapping[str, Any], where: str) -> tuple[Part, ...]:
             continue
         if not name or {"/", "\\", "\0"} & {*name} or name == "..":
             raise ModelError(f"unsafe: {where} names a component outside its folder: {name!r}")
-        found.append(Part(name=name, library=library, class_name=class_name))
+        found.append(Part(name=name, package=library, class_name=class_name))
     return tuple(found)

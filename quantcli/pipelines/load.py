@@ -9,8 +9,8 @@ from quantcli.errors import ModelError, UsageError, did_you_mean
 from quantcli.frozen.manifest import is_frozen
 from quantcli.loading.faults import load_error, naming_folder
 from quantcli.loading.model import verify_files
-from quantcli.pipelines.library import hide_progress, import_diffusers
 from quantcli.pipelines.models import load_component, load_frozen_model, without_saving
+from quantcli.pipelines.package import hide_progress, import_diffusers
 from quantcli.upstream.foreign import foreign_code
 
 if TYPE_CHECKING:

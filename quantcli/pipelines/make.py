@@ -58,7 +58,7 @@ def _plan(
     assert checkpoint is not None, name
     if name not in source.sources:
         plan = plan_copy(component, weights=recipe.weights)
-        return ComponentPlan(name=name, library=component.part.library, action="copy", plan=plan)
+        return ComponentPlan(name=name, package=component.part.package, action="copy", plan=plan)
     planned_as = PlannedAs(name=name, group_sizes=group_sizes)
     with naming_no_class():
         plan = make_plan(
@@ -71,7 +71,7 @@ def _plan(
         plan = replace(plan, shards=tuple(f"diffusion_pytorch_{shard}" for shard in plan.shards))
     return ComponentPlan(
         name=name,
-        library=component.part.library,
+        package=component.part.package,
         action="copy" if copied else "write",
         plan=plan,
     )

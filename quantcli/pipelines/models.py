@@ -22,7 +22,7 @@ from quantcli.loading.tensors import (
     read_headers,
 )
 from quantcli.mark import SECTION, is_ours
-from quantcli.pipelines.library import find_model
+from quantcli.pipelines.package import find_model
 from quantcli.pipelines.skeleton import COMPUTES, main_dtype
 from quantcli.skeleton import bounded
 from quantcli.upstream.diffusers import build_empty

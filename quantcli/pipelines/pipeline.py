@@ -11,7 +11,7 @@ from quantcli.checkpoint.model import read_checkpoint
 from quantcli.checkpoint.records import CONFIG, PIPELINE, ModelFiles
 from quantcli.errors import ModelError
 from quantcli.pipelines.index import Index, Part, parse_index
-from quantcli.pipelines.library import find_model, import_diffusers
+from quantcli.pipelines.package import find_model, import_diffusers
 from quantcli.pipelines.subfolder import Subfolder
 from quantcli.skeleton import find_class
 from quantcli.text import some
@@ -41,7 +41,7 @@ class Component:
     @property
     def of_diffusers(self) -> bool:
         """Whether diffusers loads the model."""
-        return self.part.library == "diffusers"
+        return self.part.package == "diffusers"
 
     def all_files(self) -> Files:
         """Return every file to copy if nothing in it is quantized, with its weights."""
@@ -152,9 +152,9 @@ def _read(part: Part, files: Subfolder) -> Checkpoint:
 
 def _class_of(part: Part, checkpoint: Checkpoint) -> Any:
     """Return the class that loads a model, None if it is one of a pipeline's own."""
-    if part.library not in ("diffusers", "transformers"):
+    if part.package not in ("diffusers", "transformers"):
         return None
-    if part.library == "diffusers":
+    if part.package == "diffusers":
         found, version = find_model(part.class_name, checkpoint.config), import_diffusers()
     else:
         import transformers as version
@@ -162,9 +162,9 @@ def _class_of(part: Part, checkpoint: Checkpoint) -> Any:
         found = find_class([part.class_name])
     if found is None:
         raise ModelError(
-            f"cannot build {part.class_name} of {checkpoint.model}: {part.library} "
+            f"cannot build {part.class_name} of {checkpoint.model}: {part.package} "
             f"{version.__version__} has no such model",
-            hint=f"upgrade {part.library} if the model is newer",
+            hint=f"upgrade {part.package} if the model is newer",
         )
     return found
 
@@ -172,11 +172,11 @@ def _class_of(part: Part, checkpoint: Checkpoint) -> Any:
 def _is_no_model(part: Part) -> bool:
     """Return whether a library has something else under a name: a scheduler, a tokenizer."""
     name = part.class_name
-    if part.library == "diffusers":
+    if part.package == "diffusers":
         return hasattr(import_diffusers(), name) and find_model(name, {}) is None
     import transformers
 
-    is_known = part.library == "transformers" and hasattr(transformers, name)
+    is_known = part.package == "transformers" and hasattr(transformers, name)
     return is_known and find_class([name]) is None
 
 

@@ -18,7 +18,7 @@ class ComponentPlan:
     """
 
     name: str
-    library: str
+    package: str
     action: Literal["write", "copy"]
     plan: Plan
 
@@ -26,7 +26,7 @@ class ComponentPlan:
         """Return what is printed and stored about the component: its class and its totals."""
         return {
             "name": self.name,
-            "library": self.library,
+            "library": self.package,
             "architecture": self.plan.architecture,
             "action": self.action,
             "dtype": self.plan.dtype,

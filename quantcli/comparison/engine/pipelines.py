@@ -20,9 +20,9 @@ from quantcli.errors import ModelError
 from quantcli.frozen.manifest import read_manifest
 from quantcli.frozen.verify import check
 from quantcli.mark import MANIFEST
-from quantcli.pipelines.library import import_diffusers
 from quantcli.pipelines.load import build_pipeline
 from quantcli.pipelines.make import plan_pipeline
+from quantcli.pipelines.package import import_diffusers
 from quantcli.pipelines.pipeline import Pipeline, open_pipeline
 from quantcli.pipelines.source import read_pipeline
 from quantcli.recipe import Recipe

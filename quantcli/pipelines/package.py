@@ -24,9 +24,9 @@ def import_diffusers() -> Any:
 
 def find_model(name: str, config: Mapping[str, Any]) -> Any:
     """Return the class of diffusers that loads a model of this class and config, or None."""
-    library = import_diffusers()
-    found = getattr(library, name, None)
-    if not isinstance(found, type) or not issubclass(found, library.ModelMixin):
+    diffusers = import_diffusers()
+    found = getattr(diffusers, name, None)
+    if not isinstance(found, type) or not issubclass(found, diffusers.ModelMixin):
         return None
     return renamed_class(found, config)
 
