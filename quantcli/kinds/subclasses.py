@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from quantcli.kinds.convolution import Convolution
+from quantcli.kinds.own_weight import OwnWeight
 from quantcli.kinds.registry import register
 
 
 @register
-class LinearInPlace(Convolution):
+class LinearInPlace(OwnWeight):
     """Linear layers that keep their class."""
 
     module_class = nn.Linear
@@ -21,7 +21,7 @@ class LinearInPlace(Convolution):
 
 
 @register
-class Conv2dInPlace(Convolution):
+class Conv2dInPlace(OwnWeight):
     """2-D convolutions that keep their class, such as those with weight standardization."""
 
     module_class = nn.Conv2d

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import nn
 
-from quantcli.kinds.kind import ModuleKind
 from quantcli.kinds.layout import Rows
-from quantcli.kinds.linear import COLUMNS, ROWS, FrozenLinear
+from quantcli.kinds.linear import COLUMNS, ROWS, Linear
 from quantcli.kinds.registry import register
 from quantcli.upstream.transformers import conv1d_class
 
 
 @register
-class TransformersConv1D(ModuleKind):
+class TransformersConv1D(Linear):
     """GPT-2's linear layers. Frozen they are ordinary ones, with a weight (outputs, inputs)."""
 
     module_class = conv1d_class()
-    frozen_class = FrozenLinear
+    quantos_own = False
+    takes_a_table = False
 
     def weights(self, module: nn.Module) -> dict[str, Rows]:
         """Return the weight: a row is a column of what is stored."""
@@ -41,9 +39,3 @@ class TransformersConv1D(ModuleKind):
     def resize(self, trial: nn.Module, shape: tuple[int, ...]) -> None:
         """Set the numbers of features."""
         vars(trial).update(nx=shape[0], nf=shape[1])
-
-    def examples(self, trial: nn.Module) -> Iterator[torch.Tensor]:
-        """Yield a batch of vectors, and one of sequences of vectors."""
-        del trial
-        yield torch.randn(3, COLUMNS, dtype=torch.float64)
-        yield torch.randn(2, 5, COLUMNS, dtype=torch.float64)
