@@ -29,7 +29,7 @@ class FrozenLinear(FrozenModule, QLinear):  # type: ignore[misc]
 class Linear(ModuleKind):
     """Linear layers, row by row."""
 
-    module_class = nn.Linear
+    module_class: type[nn.Module] = nn.Linear
     frozen_class = FrozenLinear
     quantos_own = True
     takes_a_table = True
