@@ -15,6 +15,7 @@ from quantcli.planning.plan import TensorPlan
 from quantcli.text import some
 
 if TYPE_CHECKING:
+    from quantcli.planning.source import Source
     from quantcli.recipe import Recipe
     from quantcli.skeleton import WeightModule
 
@@ -117,6 +118,24 @@ class Chooser:
     def names(self) -> list[str]:
         """The names of the modules that the recipe may quantize, as patterns see them."""
         return [f"{self._prefix}{name}" for name in self._modules]
+
+
+def decide(
+    tensor: TensorPlan, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
+) -> Decision:
+    """Choose the qtype of a weight matrix, or the reason to keep it."""
+    if chooser.recipe.downcast:
+        return Decision(reason=f"cast to {tensor.dtype}")
+    module, leaf = modules.get(tensor.module), tensor.name.rpartition(".")[2]
+    if module is None or (leaf not in module.weights and not module.skip_reason):
+        return Decision(reason=f"not a weight that is quantized ({tensor.kind})")
+    tied = [modules[name.rpartition(".")[0]] for name in source.ties.tied_to(tensor.name)]
+    apart = chooser.why_not_shared(module, tied)
+    if apart:
+        return Decision(reason=apart)
+    if module.skip_reason:
+        return Decision(reason=module.skip_reason)
+    return chooser.choose(module, tensor)
 
 
 def _is_table(module: WeightModule) -> bool:

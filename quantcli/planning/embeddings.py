@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quantcli.formats import QUANTIZED, format_named
+from quantcli.formats import QUANTIZED
+from quantcli.planning.choose import Chooser, Component, decide
+from quantcli.planning.groups import GroupSizes
 from quantcli.planning.plan import Plan, TensorPlan
 
 if TYPE_CHECKING:
-    from quantcli.planning.choose import Chooser
     from quantcli.planning.source import Source
+    from quantcli.recipe import Recipe
     from quantcli.skeleton import WeightModule
 
 WORTH_TELLING = 0.1
@@ -20,38 +23,31 @@ DTYPE = "int8"
 
 
 def with_int8_embeddings(
-    plan: Plan, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
+    plan: Plan,
+    source: Source,
+    modules: Mapping[str, WeightModule],
+    recipe: Recipe,
+    component: Component | None,
 ) -> int | None:
-    """Return the bytes of the output with int8 embeddings, or None where they would be few less."""
-    recipe = chooser.recipe
+    """Return the bytes of the output with int8 embeddings, or None where they would be few less.
+
+    `recipe` is that of the plan, and `component` what of a pipeline is planned.
+    """
     if plan.weights not in QUANTIZED or recipe.embeddings != "keep":
         return None
     kept = [tensor for tensor in plan.tensors if tensor.action in ("keep", "cast")]
-    tables = [tensor for tensor in kept if _is_left_to_quantize(tensor, source, modules, chooser)]
-    before = sum(tensor.nbytes for tensor in tables)
+    alone = component and replace(component, group_sizes=GroupSizes())
+    chooser = Chooser(recipe.override(embeddings=DTYPE), modules, alone)
+    tables = [tensor for tensor in kept if _is_a_table(tensor, modules)]
+    decisions = [(tensor, decide(tensor, source, modules, chooser)) for tensor in tables]
+    quantized = [(tensor, found) for tensor, found in decisions if found.qtype is not None]
+    before = sum(tensor.nbytes for tensor, _ in quantized)
     if not before or before < WORTH_TELLING * sum(tensor.nbytes for tensor in kept):
         return None
-    after = sum(min(tensor.nbytes, _quantized(tensor, modules)) for tensor in tables)
-    return plan.nbytes - before + after if after < before else None
+    return plan.nbytes - before + sum(p.nbytes for _, found in quantized for p in found.stored)
 
 
-def _is_left_to_quantize(
-    tensor: TensorPlan, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
-) -> bool:
+def _is_a_table(tensor: TensorPlan, modules: Mapping[str, WeightModule]) -> bool:
     module = modules.get(tensor.module)
-    if module is None or not module.weights or module.kind is None or tensor.extra_for:
-        return False
-    tied = source.ties.tied_to(tensor.name)
-    others = [modules[name.rpartition(".")[0]] for name in tied]
-    left_out = chooser.recipe.left_out(chooser.pattern_name(module))
-    is_table = module.kind.is_embedding and tensor.is_matrix
-    return is_table and not left_out and not chooser.why_not_shared(module, others)
-
-
-def _quantized(tensor: TensorPlan, modules: Mapping[str, WeightModule]) -> int:
-    module, name = modules[tensor.module], tensor.name.rpartition(".")[2]
-    assert module.kind is not None
-    stored = module.kind.stored(
-        module.name, name, module.weights[name], tensor.dtype, format_named(DTYPE), None
-    )
-    return sum(part.nbytes for part in stored)
+    is_embedding = module is not None and module.kind is not None and module.kind.is_embedding
+    return is_embedding and tensor.is_matrix and tensor.extra_for is None

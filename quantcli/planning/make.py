@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES, dtype_name, is_float
 from quantcli.kinds.layout import Stored
-from quantcli.planning.choose import Chooser, Component, Decision, check_include, unused
+from quantcli.planning.choose import (
+    Chooser,
+    Component,
+    Decision,
+    check_include,
+    decide,
+    unused,
+)
 from quantcli.planning.coverage import coverage_notices
 from quantcli.planning.embeddings import with_int8_embeddings
 from quantcli.planning.extras import Extra
@@ -60,7 +67,7 @@ def make_plan(
     if component is None:
         notices += [*coverage_notices(plan), *unused(recipe, chooser.names)]
         notices += chooser.group_sizes.check()
-    smaller = with_int8_embeddings(plan, source, modules, chooser)
+    smaller = with_int8_embeddings(plan, source, modules, recipe, component)
     return replace(plan, notices=tuple(notices), with_int8_embeddings=smaller)
 
 
@@ -87,7 +94,7 @@ def _plan_entry(
     base = replace(base, sources=binding.sources, conversion=binding.conversion)
     decision = Decision(reason="not a weight matrix")
     if base.is_matrix:
-        decision = _decide(base, source, modules, chooser)
+        decision = decide(base, source, modules, chooser)
     if decision.qtype is not None:
         return _quantized(base, decision)
     return _unquantized(base, decision.reason, source)
@@ -113,24 +120,6 @@ def _plan_extra(extra: Extra, source: Source, chooser: Chooser) -> Iterator[Tens
             stored=tuple(replace(part, name=f"{prefix}{part.name}") for part in planned.stored),
             extra_for=extra.architecture,
         )
-
-
-def _decide(
-    tensor: TensorPlan, source: Source, modules: Mapping[str, WeightModule], chooser: Chooser
-) -> Decision:
-    """Choose the qtype of a weight matrix, or the reason to keep it."""
-    if chooser.recipe.downcast:
-        return Decision(reason=f"cast to {tensor.dtype}")
-    module, leaf = modules.get(tensor.module), tensor.name.rpartition(".")[2]
-    if module is None or (leaf not in module.weights and not module.skip_reason):
-        return Decision(reason=f"not a weight that is quantized ({tensor.kind})")
-    tied = [modules[name.rpartition(".")[0]] for name in source.ties.tied_to(tensor.name)]
-    apart = chooser.why_not_shared(module, tied)
-    if apart:
-        return Decision(reason=apart)
-    if module.skip_reason:
-        return Decision(reason=module.skip_reason)
-    return chooser.choose(module, tensor)
 
 
 def _quantized(tensor: TensorPlan, decision: Decision) -> TensorPlan:

@@ -147,3 +147,12 @@ def test_weights_that_look_like_codes_are_said(tiny_model, tmp_path, dtype):
     (notice,) = quantcli.plan(folder).notices
     assert_says(notice, "pooler.dense.weight", str(dtype).removeprefix("torch."), "float32")
     assert not quantcli.plan(tiny_model("bert")).notices
+
+
+def test_what_int8_embeddings_would_save_is_what_they_save(tiny_model):
+    rules = [{"match": "*position*", "weights": "keep"}]
+    for options in ({}, {"rules": rules}, {"exclude": ("*word_embeddings",)}):
+        told = quantcli.plan(tiny_model("bert"), **options).with_int8_embeddings
+        found = quantcli.plan(tiny_model("bert"), embeddings="int8", **options)
+        assert told in (found.nbytes, None), options
+    assert quantcli.plan(tiny_model("bert"), rules=rules).with_int8_embeddings is not None
