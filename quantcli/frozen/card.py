@@ -5,9 +5,9 @@ from __future__ import annotations
 from quantcli.formats import DOWNCASTS
 from quantcli.planning import Plan
 
-TEMPLATE = """\
+HEAD = """\
 ---
-library_name: transformers
+library_name: {library}
 base_model: {name}
 base_model_relation: quantized
 tags:
@@ -20,6 +20,9 @@ tags:
 
 `{name}`{revision} (`{architecture}`), with its weights {done} {weights} by quantcli{quanto}.
 
+"""
+
+TEMPLATE = """\
 | | dtype | bytes | of the original |
 | --- | --- | ---: | ---: |
 | original | {original} | {original_bytes:,} | 100.0% |
@@ -46,9 +49,26 @@ QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"
 
 def model_card(plan: Plan) -> str:
     """Return the README.md: front matter, sizes, what is not quantized, how to load it."""
+    body = TEMPLATE.format(
+        architecture=plan.architecture,
+        weights=plan.weights,
+        original=", ".join(plan.original_dtypes),
+        original_bytes=plan.original_bytes,
+        nbytes=plan.nbytes,
+        ratio=plan.ratio,
+        quantized=len(plan.quantized),
+        coverage=plan.coverage,
+        kept=_kept(plan),
+    )
+    return head(plan, "transformers") + body
+
+
+def head(plan: Plan, library: str) -> str:
+    """Return the front matter, the title, and what was done with which weights."""
     title = plan.model.rstrip("/").rpartition("/")[2] or plan.model
     downcast = plan.weights in DOWNCASTS
-    return TEMPLATE.format(
+    return HEAD.format(
+        library=library,
         # the path of a local folder means nothing to a reader of the card
         name=plan.model if plan.revision else title,
         title=title,
@@ -57,13 +77,6 @@ def model_card(plan: Plan) -> str:
         weights=plan.weights,
         done="cast to" if downcast else "quantized to",
         quanto="" if downcast else QUANTO,
-        original=", ".join(plan.original_dtypes),
-        original_bytes=plan.original_bytes,
-        nbytes=plan.nbytes,
-        ratio=plan.ratio,
-        quantized=len(plan.quantized),
-        coverage=plan.coverage,
-        kept=_kept(plan),
     )
 
 

@@ -73,6 +73,16 @@ def shard_index(plan: Plan) -> dict[str, Any]:
 def manifest(folder: Path, plan: Plan, zero_rows: Mapping[str, int]) -> dict[str, Any]:
     """Return the manifest of a directory that is otherwise complete."""
     return {
+        **provenance(plan),
+        "footprint": footprint(plan),
+        "tensors": [_tensor(tensor, zero_rows) for tensor in plan.tensors],
+        "files": file_records(folder),
+    }
+
+
+def provenance(plan: Plan) -> dict[str, Any]:
+    """Return what a manifest says first: its version, the source, the recipe, the versions."""
+    return {
         "format_version": FORMAT_VERSION,
         "source": {"model": plan.model, "revision": plan.revision},
         "recipe": dict(plan.recipe),
@@ -80,9 +90,6 @@ def manifest(folder: Path, plan: Plan, zero_rows: Mapping[str, int]) -> dict[str
         "dtype": plan.dtype,
         "weights": plan.weights,
         "versions": versions(),
-        "footprint": footprint(plan),
-        "tensors": [_tensor(tensor, zero_rows) for tensor in plan.tensors],
-        "files": file_records(folder),
     }
 
 

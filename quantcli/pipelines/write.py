@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.files import copy_file, write_json, write_text
 from quantcli.frozen.config import frozen_config
-from quantcli.frozen.manifest import FORMAT_VERSION, file_records
-from quantcli.frozen.write import footprint, shard_index, versions
+from quantcli.frozen.manifest import file_records
+from quantcli.frozen.write import footprint, provenance, shard_index, versions
 from quantcli.frozen.write import manifest as component_manifest
 from quantcli.mark import MANIFEST, SECTION
 from quantcli.pipelines.card import pipeline_card
@@ -103,12 +103,7 @@ def _diffusers_config(
 def _manifest(folder: Path, plan: PipelinePlan) -> dict[str, Any]:
     """Return the manifest of a pipeline that is otherwise complete."""
     return {
-        "format_version": FORMAT_VERSION,
-        "source": {"model": plan.model, "revision": plan.revision},
-        "recipe": dict(plan.recipe),
-        "architecture": plan.architecture,
-        "dtype": plan.dtype,
-        "weights": plan.weights,
+        **provenance(plan),
         "versions": versions() | _diffusers_version(),
         "footprint": footprint(plan),
         "components": [component.summary() for component in plan.components],
