@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import nn
+from transformers.models.gpt_oss.modeling_gpt_oss import GptOssConfig, GptOssExperts
 from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralExperts
 
 
@@ -23,8 +24,18 @@ class Doubled(nn.Linear):
 
 def experts():
     config = MixtralConfig(hidden_size=64, intermediate_size=96, num_local_experts=3)
+    return filled_experts(MixtralExperts, config)
+
+
+def gpt_oss_experts():
+    config = GptOssConfig(hidden_size=32, intermediate_size=48, num_local_experts=4)
+    return filled_experts(GptOssExperts, config)
+
+
+def filled_experts(kind, config):
+    """Make experts with random weights, which run in a loop."""
     config._experts_implementation = "eager"
-    found = MixtralExperts(config)
+    found = kind(config)
     for parameter in found.parameters():
         nn.init.normal_(parameter, std=0.1)
     return found

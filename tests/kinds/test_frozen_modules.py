@@ -7,10 +7,9 @@ import copy
 import pytest
 import torch
 from freezing import quantize_rows
-from modules import Doubled, Standardized, experts
+from modules import Doubled, Standardized, experts, gpt_oss_experts
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
-from transformers.models.gpt_oss.modeling_gpt_oss import GptOssConfig, GptOssExperts
 
 from quantcli.formats import format_named
 from quantcli.kinds.layout import default_group_size
@@ -46,15 +45,6 @@ class Masked(nn.Conv2d):
     def forward(self, input):  # noqa: A002 - torch's name
         self.weight.data[:, :, 0, 0] = 0
         return super().forward(input)
-
-
-def gpt_oss_experts():
-    config = GptOssConfig(hidden_size=32, intermediate_size=48, num_local_experts=4)
-    config._experts_implementation = "eager"
-    found = GptOssExperts(config)
-    for parameter in found.parameters():
-        nn.init.normal_(parameter, std=0.1)
-    return found
 
 
 def filled(module):
