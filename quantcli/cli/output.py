@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 PIPE_WIDTH = 10_000
@@ -104,13 +105,24 @@ def print_table(table: Table) -> None:
     console = Console(file=text, force_terminal=sys.stdout.isatty(), highlight=False)
     title, caption = table.title, table.caption
     table.title = table.caption = None
-    width = console.width if console.is_terminal else PIPE_WIDTH
+    width = _width(console)
     table, console.width = fit(table, console, width)
     console.print(title, style="bold", soft_wrap=True, markup=False)
     console.print(table)
     if caption:
         console.print(caption, soft_wrap=True, markup=False)
     print_result("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def table_width() -> int:
+    """Return how wide a table may be."""
+    from rich.console import Console
+
+    return _width(Console(force_terminal=sys.stdout.isatty()))
+
+
+def _width(console: Console) -> int:
+    return console.width if console.is_terminal else PIPE_WIDTH
 
 
 def warn(notices: Iterable[str]) -> None:
