@@ -153,7 +153,7 @@ def _bounds(found: Explanation) -> Table:
         "max |e|": [span.max_error for span in found.spans],
     }
     verdicts = [_verdict(span) for span in found.spans]
-    shares = [f"{span.share:.1%}" for span in found.spans]
+    shares = [f"{span.share:.1%}" if span.half_step else "" for span in found.spans]
     texts = {"of the bound" if exact else "of its own bound": shares, "": verdicts}
     return _by_span(found, title, columns, texts)
 

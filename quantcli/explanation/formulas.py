@@ -10,6 +10,8 @@ from quantcli.formats import WeightFormat
 
 TEXTBOOK = "r = S (q - Z): Jacob et al. 2018, arXiv 1712.05877, equation 1"
 
+BACK = "what the model computes with"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -58,7 +60,7 @@ def _symmetric(weight_format: WeightFormat, span: str) -> tuple[Step, ...]:
         Step(
             title="mapped back",
             formula="r' = S (q - Z) = S q",
-            words="what the model computes with",
+            words=BACK,
         ),
         Step(title="error", formula="e = r' - r, |e| <= S / 2", words="half a step"),
     )
@@ -106,7 +108,7 @@ def _float8(weight_format: WeightFormat, span: str) -> tuple[Step, ...]:
             formula=f"q = {storage}(r / S)",
             words="no integers: the nearest float8 numbers, a byte each",
         ),
-        Step(title="mapped back", formula="r' = S q", words="what the model computes with"),
+        Step(title="mapped back", formula="r' = S q", words=BACK),
         Step(
             title="error",
             formula="e = r' - r, |e| <= S spacing(q) / 2",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from quantcli.errors import ModelError, UsageError
 from quantcli.explanation import formulas
@@ -18,6 +17,9 @@ from quantcli.kinds.layout import Rows
 from quantcli.planning import Source, TensorPlan
 from quantcli.planning.groups import GroupSizes
 from quantcli.skeleton import weight_modules
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def explain_tensor(
         sources=formulas.sources(weight_format),
         notices=(),
     )
-    return replace(found, notices=notices_of(found, planned))
+    return replace(found, notices=notices_of(found, planned, group_size))
 
 
 def _as_if(

@@ -11,31 +11,31 @@ from quantcli.explanation.explanation import Explanation
 from quantcli.planning import TensorPlan
 
 
-def notices_of(found: Explanation, planned: TensorPlan) -> tuple[str, ...]:
-    """Return what the user should know about the numbers of an explanation."""
-    return (*_of_the_plan(found, planned), *_of_the_numbers(found, planned))
+def notices_of(found: Explanation, planned: TensorPlan, group_size: int | None) -> tuple[str, ...]:
+    """Return what the user should know about an explanation; `group_size` is the requested one."""
+    return (*_of_the_plan(found, planned, group_size), *_of_the_numbers(found))
 
 
-def _of_the_plan(found: Explanation, planned: TensorPlan) -> Iterator[str]:
+def _of_the_plan(found: Explanation, planned: TensorPlan, group_size: int | None) -> Iterator[str]:
     if found.kept:
         yield f"{found.tensor} is kept: {found.kept}; explained as if it were quantized"
-    elif planned.reason and found.method == "affine":
+    if group_size is not None and found.method == "affine" and found.group_size != group_size:
         yield f"{found.tensor}: {planned.reason}"
 
 
-def _of_the_numbers(found: Explanation, planned: TensorPlan) -> Iterator[str]:
+def _of_the_numbers(found: Explanation) -> Iterator[str]:
     if found.method == "cast":
         yield from _of_a_cast(found)
         return
-    if any(span.scale == 0 for span in found.spans):
-        yield "a scale is 0: all values of that row or group are equal, and come back as they were"
+    if any(span.scale == 0 and span.minimum == span.maximum for span in found.spans):
+        yield "all values of a row or group are equal: its scale is 0, and they come back as they were"
     clipped = sum(span.clipped for span in found.spans)
     if clipped:
         yield (
             f"{clipped} values lie beyond the last code and are clipped: {found.dtype} cannot hold "
             "the scale exactly enough"
         )
-    if planned.qtype and planned.weight_format.is_grouped and planned.uses_kernel:
+    if any(span.shift is not None and span.shift != -span.minimum for span in found.spans):
         yield (
             "the kernel that Quanto selects for this weight keeps the mid-point of a group instead "
             f"of its shift: in {found.dtype} the stored shift differs from -min r"

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
-from quantcli.explanation.explanation import Explanation, Grid
+from quantcli.explanation.explanation import Comparison, Explanation, Grid
 from quantcli.explanation.figures import decibels, exact, rows_of, scaled
 from quantcli.text import first_line, shorten
 
@@ -34,12 +34,13 @@ SIGNED, UNSIGNED = "PuOr", "cividis"
 def check_matplotlib() -> None:
     """Raise `UsageError` if matplotlib is not installed."""
     try:
-        import matplotlib as _  # noqa: F401
+        import matplotlib as mpl
     except ImportError as error:
         raise UsageError(
             f"a picture needs the package matplotlib: {first_line(error)}",
             hint="pip install 'quantcli[report]'",
         ) from error
+    del mpl
 
 
 def check_size(rows: int, columns: int) -> None:
@@ -91,15 +92,15 @@ def _values(found: Explanation) -> list[tuple[str, Grid, float]]:
 
 
 def _errors(found: Explanation) -> list[tuple[str, Grid]]:
-    return [
-        (
-            f"error of {each.dtype}, {each.bits:.3g} bits a value\n"
-            f"max |e| {each.max_error:.3g}, SQNR {decibels(each.sqnr)}"
-            f"{'' if each.sqnr is None else ' dB'}",
-            each.errors,
-        )
-        for each in found.comparisons
-    ]
+    return [(_summary(each), each.errors) for each in found.comparisons]
+
+
+def _summary(compared: Comparison) -> str:
+    ratio = "" if compared.sqnr is None else f", SQNR {decibels(compared.sqnr)} dB"
+    return (
+        f"error of {compared.dtype}\n"
+        f"max |e| {compared.max_error:.3g}{ratio}, {compared.bits:.4g} bits a value"
+    )
 
 
 def _largest(grids: list[Grid]) -> float:
@@ -109,22 +110,42 @@ def _largest(grids: list[Grid]) -> float:
 
 def _map(axes: Axes, found: Explanation, title: str, grid: Grid, largest: float) -> None:
     """Draw one heat map. The integers of an affine format start at 0: their map only grows."""
-    flat = [value for row in grid for value in row]
-    only_grows = grid is found.codes and found.method == "affine"
-    low = 0 if only_grows else -largest
-    image = axes.imshow(
-        grid, cmap=UNSIGNED if only_grows else SIGNED, vmin=low, vmax=largest, aspect="auto"
+    are_codes = grid is found.codes
+    only_grows = are_codes and found.method == "affine"
+    image: Any = axes.imshow(
+        grid,
+        cmap=UNSIGNED if only_grows else SIGNED,
+        vmin=0 if only_grows else -largest,
+        vmax=largest,
+        aspect="auto",
     )
-    of_float8 = grid is found.codes and found.method == "float8"
-    numbers = exact(flat) if of_float8 else scaled(flat)
-    axes.set_title(f"{title}{numbers.unit}", fontsize=9)
+    flat = [value for row in grid for value in row]
+    numbers = exact(flat) if are_codes and found.method == "float8" else scaled(flat)
+    first, *more = title.split("\n")
+    axes.set_title("\n".join([f"{first}{numbers.unit}", *more]), fontsize=9)
     axes.set_xticks(range(len(grid[0])), [*map(str, found.shown_columns)], fontsize=7)
-    axes.set_yticks(range(len(grid)), [*map(str, found.shown_rows)], fontsize=7)
+    labels = _scales(found) if are_codes else [*map(str, found.shown_rows)]
+    axes.set_yticks(range(len(grid)), labels, fontsize=7)
     axes.tick_params(length=0)
     for row, texts in enumerate(rows_of(numbers.texts, len(grid[0]))):
         for column, text in enumerate(texts):
             color = _readable(image.cmap(image.norm(grid[row][column])))
-            axes.text(column, row, text.strip(), ha="center", va="center", fontsize=7, color=color)
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": color}
+            axes.text(column, row, text.strip(), **place)
+
+
+def _scales(found: Explanation) -> list[str]:
+    """Return the labels of the rows of the codes: with S and Z, where a row shows one span."""
+    spans = found.spans
+    if len(spans) != len(found.shown_rows):
+        return [*map(str, found.shown_rows)]
+    numbers = scaled([span.scale for span in spans])
+    zeros = ["-" if span.zero_point is None else str(span.zero_point) for span in spans]
+    unit = numbers.unit.strip(" []").replace("1e", "e")
+    return [
+        f"{span.row}: S = {text}{unit}\nZ = {zero}"
+        for span, text, zero in zip(spans, numbers.texts, zeros, strict=True)
+    ]
 
 
 def _readable(background: Any) -> str:
