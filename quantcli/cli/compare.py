@@ -71,6 +71,9 @@ def compare(
     junit: Annotated[
         Path | None, report_file("junit", "Write JUnit XML with a test case per gate.")
     ] = None,
+    html: Annotated[
+        Path | None, report_file("html", "Write a report with charts as one HTML file.")
+    ] = None,
     revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
     trust_remote_code: options.TrustRemoteCode = False,
