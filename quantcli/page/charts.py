@@ -19,6 +19,10 @@ ROW = 26
 """Height of a row of a heat map, in CSS pixels."""
 
 
+LINE = 17
+"""Height of a line of text, in CSS pixels."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """A measurement of both models, and how each value is written."""
@@ -41,7 +45,8 @@ def bars(title: str, pairs: Sequence[Pair], sides: tuple[str, str]) -> Chart:
             y=labels,
             x=[pair.values[index] / pair.values[0] if pair.values[0] else 0.0 for pair in pairs],
             text=[pair.shown[index] for pair in pairs],
-            textposition="auto",
+            textposition="outside",
+            cliponaxis=False,
             hovertemplate="%{y}: %{text}<extra>" + side + "</extra>",
             marker_pattern_shape="/" if index else "",
             marker_pattern_fillmode="overlay",
@@ -101,15 +106,22 @@ def histogram(
         hovertemplate="%{customdata[0]} to %{customdata[1]}: %{y}<extra></extra>",
     )
     drawn = {name: value for name, value in marks.items() if value > 0 or not axis.logarithmic}
+    middle = (places[0][0] + places[-1][1]) / 2
     for index, (name, value) in enumerate(drawn.items()):
-        figure.add_vline(
+        figure.add_vline(x=axis.at(value), line_dash=("solid", "dash", "dot")[index % 3])
+        figure.add_annotation(
+            text=name,
             x=axis.at(value),
-            line_dash=("solid", "dash", "dot")[index % 3],
-            annotation_text=name,
-            annotation_yshift=-16 * index,
+            xanchor="right" if axis.at(value) > middle else "left",
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            yshift=LINE * index,
+            showarrow=False,
         )
     figure.update_layout(
         bargap=0.02,
+        margin={"l": 8, "r": 8, "t": 12 + LINE * len(drawn), "b": 40},
         showlegend=False,
         xaxis=axis.layout(edges[0], edges[-1]),
         yaxis={"title": "count"},
@@ -189,10 +201,11 @@ def heat_map(
     from plotly import graph_objects as go
 
     texts = [["" if value is None else f"{value:.3g}" for value in row] for row in values]
+    drawn = [[v if v is not None and math.isfinite(v) else None for v in row] for row in values]
     roomy = len(columns) <= MAX_WRITTEN
     figure = go.Figure(
         go.Heatmap(
-            z=values,
+            z=drawn,
             x=columns,
             y=rows,
             text=texts,

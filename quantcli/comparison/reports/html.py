@@ -11,6 +11,8 @@ from quantcli.comparison.reports.distributions import distribution_charts
 from quantcli.comparison.reports.formats import report_format
 from quantcli.comparison.reports.report import Report
 from quantcli.comparison.results import Comparison, SideSummary
+from quantcli.inspection.page import origin
+from quantcli.inspection.sections import bytes_section, error_section
 from quantcli.page import Badge, Block, Facts, Note, Page, Section, Table, TextPair, render
 from quantcli.page.blocks import Tone
 from quantcli.page.charts import Pair, bars
@@ -35,12 +37,13 @@ def page(report: Report) -> Page:
         "Gates": _table(rows.GATE_COLUMNS, rows.gate_rows(report), tones=_tones(report)),
         "Metrics": _table(rows.METRIC_COLUMNS, rows.metric_rows(comparison)),
         "Size and speed": _sides(comparison),
+        **_weights(report),
         "Distributions behind the metrics": _distributions(report),
         "Generated texts": _texts(comparison),
         "Against the baseline": _table(rows.CHANGE_COLUMNS, rows.change_rows(report)),
         "Not covered by the samples": _unreached(comparison),
         "Notices": map(Note, comparison.notices),
-        "Provenance": _provenance(comparison),
+        "Provenance": _provenance(report),
     }
     found = [Section(title, [*blocks]) for title, blocks in sections.items()]
     return Page(
@@ -98,6 +101,14 @@ def _pairs(comparison: Comparison, cells: Iterable[Sequence[str]]) -> Iterator[P
             yield Pair(label=label, values=(original, quantized), shown=(shown[0], shown[1]))
 
 
+def _weights(report: Report) -> dict[str, Sequence[Block]]:
+    """Return the sections on the weights themselves, by title."""
+    if report.inspection is None:
+        return {}
+    found = (bytes_section(report.inspection), error_section(report.inspection))
+    return {section.title: section.blocks for section in found}
+
+
 def _distributions(report: Report) -> Iterator[Block]:
     charts = [*distribution_charts(report)]
     yield from charts[:MAX_CHARTS]
@@ -121,7 +132,8 @@ def _unreached(comparison: Comparison) -> Iterator[Block]:
     yield from _table(rows.UNREACHED_COLUMNS, cells)
 
 
-def _provenance(comparison: Comparison) -> Iterator[Block]:
+def _provenance(report: Report) -> Iterator[Block]:
+    comparison = report.comparison
     for title, side in zip(SIDES, (comparison.original, comparison.quantized), strict=True):
         yield Facts(pairs=dict(_side_facts(title, side)))
     facts = {
@@ -129,6 +141,8 @@ def _provenance(comparison: Comparison) -> Iterator[Block]:
     }
     facts["samples"] = f"{comparison.samples}, sha256 {comparison.sample_hash}"
     yield Facts(pairs=facts | {"seed": str(comparison.seed), "took": f"{comparison.seconds:.1f} s"})
+    if report.inspection is not None:
+        yield from origin(report.inspection)
 
 
 def _side_facts(title: str, side: SideSummary) -> Iterator[tuple[str, str]]:
