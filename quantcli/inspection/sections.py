@@ -141,14 +141,13 @@ def _heat_map(measured: Sequence[TensorInspection]) -> Chart:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Return names without the start that all have in common, and without ".weight"."""
-    split = [name.removesuffix(".weight").split(".") for name in names]
-    common = 0
-    while len({tuple(parts[: common + 1]) for parts in split}) == 1 and all(
-        len(parts) > common + 1 for parts in split
-    ):
-        common += 1
-    return [".".join(parts[common:]) for parts in split]
+    """Return names without what comes before a layer, if they stay different, and ".weight"."""
+    whole = [name.removesuffix(".weight") for name in names]
+    places = [name.rpartition(".*.")[2] for name in whole]
+    stacks = [
+        f"{name.partition('.')[0]}…{place}" for name, place in zip(whole, places, strict=True)
+    ]
+    return next((found for found in (places, stacks) if len({*found}) == len(names)), whole)
 
 
 def _worst(measured: Sequence[TensorInspection]) -> Table:

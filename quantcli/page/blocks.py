@@ -57,7 +57,8 @@ class Chart:
     """A figure of Plotly as JSON types, with its `data` and `layout`.
 
     `summary` says in words what it shows. `table` has its numbers; without one they are in a table
-    beside the chart. `height` is in CSS pixels.
+    beside the chart. `height` and `least_width` are in CSS pixels: on a narrower screen the chart
+    scrolls.
     """
 
     kind: ClassVar[str] = "chart"
@@ -65,6 +66,7 @@ class Chart:
     summary: str
     figure: Mapping[str, Any]
     height: int = 320
+    least_width: int = 0
     table: Table | None = None
 
 

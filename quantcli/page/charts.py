@@ -1,4 +1,7 @@
-"""The charts of pages, drawn by Plotly. No chart tells its story by colour alone."""
+"""The charts of pages, drawn by Plotly. No chart tells its story by colour alone.
+
+Plotly reads some HTML in labels, so they are escaped.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 from typing import Any
 
@@ -22,10 +26,16 @@ ROW = 26
 LINE = 17
 """Height of a line of text, in CSS pixels."""
 
+ROOM = 1.25
+"""The length of the axis over that of the longest bar: its value stands beside it."""
+
+CELL, LETTER = 22, 7
+"""Minimum width of a cell of a heat map, and that of a letter, in CSS pixels."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A measurement of both models, and how each value is written."""
+    """A measurement of both models, and how each value is written. The first is not zero."""
 
     label: str
     values: tuple[float, float]
@@ -37,13 +47,15 @@ def bars(title: str, pairs: Sequence[Pair], sides: tuple[str, str]) -> Chart:
     from plotly import graph_objects as go
 
     labels = [pair.label for pair in pairs]
+    lengths = [[value / pair.values[0] for value in pair.values] for pair in pairs]
+    longest = max(length for both in lengths for length in both)
     figure = go.Figure()
     for index, side in enumerate(sides):
         figure.add_bar(
             name=side,
             orientation="h",
-            y=labels,
-            x=[pair.values[index] / pair.values[0] if pair.values[0] else 0.0 for pair in pairs],
+            y=[*map(escape, labels)],
+            x=[both[index] for both in lengths],
             text=[pair.shown[index] for pair in pairs],
             textposition="outside",
             cliponaxis=False,
@@ -53,7 +65,7 @@ def bars(title: str, pairs: Sequence[Pair], sides: tuple[str, str]) -> Chart:
         )
     figure.update_layout(
         barmode="group",
-        xaxis={"title": f"relative to {sides[0]}", "rangemode": "tozero"},
+        xaxis={"title": f"relative to {sides[0]}", "range": [0, ROOM * longest]},
         yaxis={"autorange": "reversed"},
     )
     summary = "; ".join(f"{pair.label}: {pair.shown[0]}, then {pair.shown[1]}" for pair in pairs)
@@ -110,7 +122,7 @@ def histogram(
     for index, (name, value) in enumerate(drawn.items()):
         figure.add_vline(x=axis.at(value), line_dash=("solid", "dash", "dot")[index % 3])
         figure.add_annotation(
-            text=name,
+            text=escape(name),
             x=axis.at(value),
             xanchor="right" if axis.at(value) > middle else "left",
             y=1,
@@ -147,8 +159,14 @@ class Tile:
     colour: int = 0
 
 
-TILE_COLOURS = ("#8c959f", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+TILE_COLOURS = ("#b8bfc7", "#0072b2", "#e69f00", "#56b4e9", "#cc79a7", "#009e73", "#f0e442")
 """Grey for what is not quantized, then Okabe and Ito's colours."""
+
+LIGHT_TEXT = {"#0072b2"}
+"""The colours that take white text; the others take black."""
+
+INNER = "#e7eaee"
+"""The colour of a module with modules in it."""
 
 
 def treemap(title: str, tiles: Sequence[Tile], *, root: str, summary: str, height: int) -> Chart:
@@ -160,16 +178,19 @@ def treemap(title: str, tiles: Sequence[Tile], *, root: str, summary: str, heigh
         for depth in range(len(tile.path)):
             totals[tile.path[:depth]] = totals.get(tile.path[:depth], 0) + tile.nbytes
     inner = [path for path in totals if path]
-    nodes = [(path, totals[path], "", "") for path in inner]
+    nodes = [(path, totals[path], "", INNER) for path in inner]
     nodes += [(tile.path, tile.nbytes, tile.label, _colour(tile)) for tile in tiles]
+    colours = [INNER, *(colour for *_, colour in nodes)]
     figure = go.Figure(
         go.Treemap(
-            ids=["all", *("/".join(path) for path, *_ in nodes)],
-            labels=[root, *(path[-1] for path, *_ in nodes)],
-            parents=["", *("/".join(path[:-1]) or "all" for path, *_ in nodes)],
+            ids=["/", *(_id(path) for path, *_ in nodes)],
+            labels=[root, *(escape(path[-1]) for path, *_ in nodes)],
+            parents=["", *(_id(path[:-1]) for path, *_ in nodes)],
             values=[totals[()], *(nbytes for _, nbytes, *_ in nodes)],
             text=["", *(label for *_, label, _ in nodes)],
-            marker={"colors": ["", *(colour for *_, colour in nodes)], "line": {"width": 1}},
+            marker={"colors": colours, "line": {"width": 1}, "pad": {"t": LINE}},
+            textfont={"color": ["#fff" if c in LIGHT_TEXT else "#000" for c in colours]},
+            pathbar={"visible": False},
             branchvalues="total",
             textinfo="label+text",
             hovertemplate="%{id}<br>%{value:,} bytes, %{percentRoot:.1%}<br>%{text}<extra></extra>",
@@ -178,6 +199,10 @@ def treemap(title: str, tiles: Sequence[Tile], *, root: str, summary: str, heigh
     )
     figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
     return _chart(title, summary, figure, height)
+
+
+def _id(path: tuple[str, ...]) -> str:
+    return escape(f"/{'/'.join(path)}")
 
 
 def _colour(tile: Tile) -> str:
@@ -206,12 +231,13 @@ def heat_map(
     figure = go.Figure(
         go.Heatmap(
             z=drawn,
-            x=columns,
-            y=rows,
+            x=[*map(escape, columns)],
+            y=[*map(escape, rows)],
             text=texts,
             texttemplate="%{text}" if roomy else "",
             hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
-            colorscale="Cividis",
+            colorscale=LIGHT_SCALE if roomy else "Cividis",
+            textfont={"color": "#000"},
             colorbar={
                 "title": scale,
                 "thickness": 12,
@@ -226,18 +252,27 @@ def heat_map(
     figure.update_layout(
         xaxis={"type": "category", "showgrid": False},
         yaxis={"type": "category", "autorange": "reversed", "showgrid": False},
-        margin={"l": 8, "r": 8, "t": 70, "b": 40},
+        margin={"l": 8, "r": 8, "t": 80, "b": 40},
     )
-    return _chart(title, summary, figure, 150 + ROW * len(rows), table)
+    width = LETTER * max(map(len, rows)) + CELL * len(columns)
+    height = 130 + ROW * len(rows)
+    return _chart(title, summary, figure, height, table, width)
 
 
 MAX_WRITTEN = 12
 """Maximum number of columns of a heat map with its numbers in the cells."""
 
+LIGHT_SCALE = ((0, "#8fb8de"), (0.5, "#e6e6e6"), (1, "#ffd84d"))
+"""From blue to yellow, all light enough for black numbers."""
 
-def _chart(title: str, summary: str, figure: Any, height: int, table: Table | None = None) -> Chart:
+
+def _chart(
+    title: str, summary: str, figure: Any, height: int, table: Table | None = None, width: int = 0
+) -> Chart:
     # the template is the page's own, in the colours of its scheme
     figure.update_layout(template=None)
     data = json.loads(figure.to_json())
     data["layout"].pop("template", None)
-    return Chart(title=title, summary=summary, figure=data, height=height, table=table)
+    return Chart(
+        title=title, summary=summary, figure=data, height=height, table=table, least_width=width
+    )

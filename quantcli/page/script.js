@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const PAPER = 680; // a sheet of A4 or letter paper without its margins
   const plots = [...document.querySelectorAll(".plot")];
 
   function theme(isDark) {
@@ -19,24 +20,22 @@
     };
   }
 
-  function draw(plot, isDark) {
+  // width: undefined to fit the page, or CSS pixels
+  function draw(plot, isDark, width) {
     const { data, layout } = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
     const narrow = plot.clientWidth < 480;
     const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" };
-    const all = { margin: { l: 8, r: 8, t: 28, b: 40 }, legend, ...layout, template: { layout: theme(isDark) } };
-    if (narrow) all.font = { size: 11 };
+    const all = { margin: { l: 8, r: 8, t: 28, b: 40 }, legend, ...layout, width, template: { layout: theme(isDark) } };
+    if (narrow && !width) all.font = { size: 11 };
     return Plotly.react(plot, data, all, { responsive: true, displayModeBar: false, doubleClick: "reset" });
   }
 
-  function drawAll(isDark) {
-    return Promise.all(plots.map((plot) => draw(plot, isDark)));
+  function drawAll(isDark, width) {
+    return Promise.all(plots.map((plot) => draw(plot, isDark, width)));
   }
 
   dark.addEventListener("change", () => drawAll(dark.matches));
-  addEventListener("beforeprint", () => {
-    drawAll(false);
-    plots.forEach((plot) => Plotly.Plots.resize(plot));
-  });
+  addEventListener("beforeprint", () => drawAll(false, PAPER));
   addEventListener("afterprint", () => drawAll(dark.matches));
   drawAll(dark.matches).then(() => { document.documentElement.dataset.drawn = "yes"; });
 })();
