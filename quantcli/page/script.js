@@ -27,7 +27,8 @@
     const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" };
     const all = { margin: { l: 8, r: 8, t: 28, b: 40 }, legend, ...layout, width, template: { layout: theme(isDark) } };
     if (narrow && !width) all.font = { size: 11 };
-    return Plotly.react(plot, data, all, { responsive: true, displayModeBar: false, doubleClick: "reset" });
+    const config = { responsive: true, displayModeBar: false, doubleClick: "reset" };
+    return Plotly.react(plot, data, all, config).then(() => width || Plotly.Plots.resize(plot));
   }
 
   function drawAll(isDark, width) {
