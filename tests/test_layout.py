@@ -27,6 +27,7 @@ LEVELS = [
     ["execute"],
     ["frozen"],
     ["loading"],
+    ["dequantization"],
     ["pipelines"],
     ["inspection"],
     ["comparison.inputs"],
