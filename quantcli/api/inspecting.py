@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantcli.errors import ModelError, UsageError
-from quantcli.inspection import Inspection, TensorInspection
+from quantcli.inspection import Histogram, Inspection, TensorInspection
 from quantcli.paths import model_name
 
 if TYPE_CHECKING:
@@ -24,23 +25,30 @@ class InspectRequest:
 
     `tensors` are globs of their names, or names of modules; none means all. `revision` is that of
     `model`, or of `against` if `model` is a folder. `class_name` is the class to build both as, by
-    default that of the config.
+    default that of the config. `histogram` names a tensor to inspect alone, with its distribution.
     """
 
     model: str
     tensors: tuple[str, ...] = ()
     against: str | None = None
+    histogram: str | None = None
     revision: str | None = None
     class_name: str | None = None
     trust_remote_code: bool = False
     show_downloads: bool = False
 
+    @property
+    def reads_values(self) -> bool:
+        """Whether it needs more than headers."""
+        return self.against is not None or self.histogram is not None
 
-def inspect(
+
+def inspect(  # noqa: PLR0913 - each is an option of the command line
     model: str | os.PathLike[str],
     tensors: Iterable[str] = (),
     *,
     against: str | os.PathLike[str] | None = None,
+    histogram: str | None = None,
     revision: str | None = None,
     class_name: str | None = None,
     trust_remote_code: bool = False,
@@ -56,6 +64,7 @@ def inspect(
         model=model_name(model),
         tensors=(tensors,) if isinstance(tensors, str) else tuple(tensors),
         against=None if against is None else model_name(against),
+        histogram=histogram,
         revision=revision,
         class_name=class_name,
         trust_remote_code=trust_remote_code,
@@ -67,20 +76,42 @@ def inspect_request(
     request: InspectRequest, *, jobs: int | None = None, progress: Progress | None = None
 ) -> Inspection:
     """Inspect as requested."""
-    from quantcli.inspection.selection import select
+    from quantcli.inspection.pairs import pair_up
 
     found, original = open_both(request)
     tensors = found.tensors()
-    names = select([tensor.name for tensor in tensors], request.tensors)
-    if original is not None:
+    pairs = pair_up(found, original) if original is not None else []
+    names = _names(request, [tensor.name for tensor in tensors])
+    if pairs:
         from quantcli.inspection.measuring import measure
-        from quantcli.inspection.pairs import pair_up
 
-        pairs = pair_up(found, original)
         tensors = _with_originals(tensors, pairs)
         errors = measure(pairs, names, jobs=jobs, progress=progress)
         tensors = tuple(replace(each, error=errors.get(each.name)) for each in tensors)
-    return _inspection(found, original, tensors, {*names})
+    inspection = _inspection(found, original, tensors, {*names})
+    if request.histogram is None:
+        return inspection
+    return replace(inspection, histogram=_histogram(found, pairs, names[0]))
+
+
+def _names(request: InspectRequest, names: list[str]) -> list[str]:
+    """Return the names of the tensors that are asked for."""
+    from quantcli.inspection.selection import find, select
+
+    if request.histogram is None:
+        return select(names, request.tensors)
+    return [find(names, request.histogram)]
+
+
+def _histogram(found: Contents, pairs: list[Pair], full: str) -> Histogram:
+    """Return the distribution of one tensor's values, and of the original's."""
+    from quantcli.inspection.counting import histogram
+
+    part = found.part_of(full)
+    originals = [pair.original for pair in pairs if pair.result is part]
+    with ExitStack() as stack:
+        result, *others = (stack.enter_context(each.values()) for each in (part, *originals))
+        return histogram(full, part.own(full), result, others[0] if others else None)
 
 
 def open_both(request: InspectRequest) -> tuple[Contents, Contents | None]:
@@ -89,7 +120,7 @@ def open_both(request: InspectRequest) -> tuple[Contents, Contents | None]:
     Raises `UsageError` if the other one is frozen, `ModelError` if one is not found or damaged.
     """
     first, second = _revisions(request)
-    found = _open(request, request.model, first, values=request.against is not None)
+    found = _open(request, request.model, first, values=request.reads_values)
     if request.against is None:
         return found, None
     original = _open(request, request.against, second, values=True)

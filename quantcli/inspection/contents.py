@@ -38,6 +38,10 @@ class Part(ABC):
         """Return the name of a tensor or a module in the pipeline."""
         return ".".join(filter(None, (self.name, name)))
 
+    def own(self, full: str) -> str:
+        """Return the name of a tensor of the pipeline in this part."""
+        return full.removeprefix(f"{self.name}.") if self.name else full
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
@@ -60,6 +64,10 @@ class Contents:
         found = [*self._tensors()]
         whole = sum(tensor.bytes for tensor in found) or 1
         return tuple(replace(tensor, share=tensor.bytes / whole) for tensor in found)
+
+    def part_of(self, full: str) -> Part:
+        """Return the part that has a tensor of this full name."""
+        return next(p for p in self.parts if not p.name or full.startswith(f"{p.name}."))
 
     def _tensors(self) -> Iterator[TensorInspection]:
         for part in self.parts:

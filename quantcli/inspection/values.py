@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 import torch
 
+from quantcli.errors import UsageError
 from quantcli.execute.reading import Readers
 from quantcli.execute.workspace import Workspace
 from quantcli.inspection.sums import Block
@@ -31,7 +32,10 @@ class Stream(Protocol):
 
 
 class Values(Protocol):
-    """Gives the values of a model's tensors by name. Threads may share it."""
+    """Gives the values of a model's tensors by name; of an alias, those of its owner.
+
+    Threads may share it. Raises `UsageError` for a tensor that is not stored.
+    """
 
     def rows(self, name: str) -> Rows:
         """Return how a tensor is seen as rows."""
@@ -61,17 +65,24 @@ class PlainValues(AbstractContextManager["PlainValues"]):
 
     def rows(self, name: str) -> Rows:
         """Return the tensor's own shape."""
-        return Rows(shape=self._planned[name].shape)
+        return Rows(shape=self._entry(name).shape)
 
     def dtype(self, name: str) -> str:
         """Return the dtype in the checkpoint."""
-        return self._records[self._planned[name].sources[0]].dtype
+        return self._records[self._entry(name).sources[0]].dtype
 
     def stream(self, name: str, rows: Rows) -> Stream:
         """Return what reads a parameter; one that transformers converts is converted now."""
         # in the checkpoint's own dtype: a cast is a part of the error
-        planned = replace(self._planned[name], transposed=rows.transposed, dtype=self.dtype(name))
+        planned = replace(self._entry(name), transposed=rows.transposed, dtype=self.dtype(name))
         return _PlainStream(self._readers, planned, columns_of(rows))
+
+    def _entry(self, name: str) -> TensorPlan:
+        planned = self._planned[name]
+        planned = self._planned[planned.alias_of] if planned.alias_of else planned
+        if not planned.sources:
+            raise UsageError(f"{name} is not stored: {planned.reason}")
+        return planned
 
 
 class _PlainStream:
