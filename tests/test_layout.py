@@ -52,6 +52,7 @@ TENSOR_ROOMS = {
     "comparison.inputs",
     "comparison.metrics",
     "comparison.samples",
+    "dequantization",
     "execute",
     "inspection",
     "kinds",
