@@ -14,7 +14,7 @@ from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
 if TYPE_CHECKING:
     from quantcli.api.inspecting import InspectRequest
-    from quantcli.inspection import Inspection, ModuleInspection, TensorInspection
+    from quantcli.inspection import Inspection, ModuleInspection, TensorError, TensorInspection
 
 EXAMPLES = """\b
 Examples:
@@ -151,9 +151,9 @@ def not_finite(found: Inspection) -> list[str]:
     from quantcli.text import some
 
     names = [
-        f"{tensor.name} ({tensor.error.not_finite}, {tensor.error.not_finite_changed} of them changed)"
+        f"{tensor.name} ({error.not_finite}, {error.not_finite_changed} of them changed)"
         for tensor in found.tensors
-        if tensor.error is not None and tensor.error.not_finite
+        if (error := tensor.error) is not None and error.not_finite
     ]
     return [f"NaN or infinite values, left out of the figures: {some(names)}"] if names else []
 
@@ -184,7 +184,8 @@ def to_json(found: Inspection, *, depth: int | None = None, order: str = "model"
         "original": {"bytes": found.original_bytes},
         "against": found.against,
         "against_revision": found.against_revision,
-        "error": found.error and found.error.figures(),
+        "error": _figures(found.error),
+        "quantized_error": _figures(found.quantized.error),
         "tensors": [*map(_tensor, in_order(found.tensors, order))],
         "modules": [*map(_module, in_order(fold(found, depth), order))],
     }
@@ -192,10 +193,14 @@ def to_json(found: Inspection, *, depth: int | None = None, order: str = "model"
 
 
 def _tensor(tensor: TensorInspection) -> dict[str, Any]:
-    return asdict(tensor) | {"error": tensor.error and tensor.error.figures()}
+    return asdict(tensor) | {"error": _figures(tensor.error)}
 
 
 def _module(module: ModuleInspection) -> dict[str, Any]:
-    fields = asdict(module) | {"error": module.error and module.error.figures()}
+    fields = asdict(module) | {"error": _figures(module.error)}
     del fields["alike"]
     return fields
+
+
+def _figures(error: TensorError | None) -> dict[str, Any] | None:
+    return None if error is None else error.figures()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.table import Table
 
 from quantcli.cli.tables import make_table
 from quantcli.inspection import (
@@ -20,6 +20,9 @@ from quantcli.inspection import (
     unfold,
 )
 from quantcli.text import format_bytes, plural
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 ROWS = 40
 """Rows of a table of sizes, if no number is asked for."""
@@ -88,12 +91,21 @@ def _errors(found: Inspection, *, depth: int | None, order: str, limit: int | No
     table = make_table(_title(found), [what, "stored as"], ERRORS)
     for row in shown:
         table.add_row(escape(_name(row)), stored_as(row), *_figures(row.error))
-    total = found.total
-    if total.error is not None and len(rows) > 1:
+    if len(rows) > 1:
         table.add_section()
-        table.add_row("all values", ", ".join(total.formats), *_figures(total.error))
+        for name, total in _totals(found):
+            table.add_row(name, ", ".join(total.formats), *_figures(total.error))
     table.caption = _caption(found, rows, shown, noun)
     return table
+
+
+def _totals(found: Inspection) -> Iterator[tuple[str, ModuleInspection]]:
+    """Yield all quantized values as one row, and all values if others are compared too."""
+    quantized, whole = found.quantized, found.total
+    if quantized.error is not None:
+        yield "all quantized", quantized
+    if whole.error is not None and whole.error != quantized.error:
+        yield "all values", whole
 
 
 def _figures(error: TensorError | None) -> list[str]:

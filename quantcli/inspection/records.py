@@ -109,6 +109,11 @@ class Inspection:
         """All tensors that were asked for, taken together."""
         return together("", self.tensors)
 
+    @cached_property
+    def quantized(self) -> ModuleInspection:
+        """Those of them that are quantized."""
+        return together("", (tensor for tensor in self.tensors if tensor.qtype is not None))
+
     @property
     def error(self) -> TensorError | None:
         """The error of all values together."""
