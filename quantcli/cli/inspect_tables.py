@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from quantcli.cli.tables import make_table
+from quantcli.formats import QUANTIZED
 from quantcli.inspection import (
     Inspection,
     ModuleInspection,
@@ -31,7 +32,7 @@ WORST = 20
 """Rows of a table of errors."""
 
 SIZES = ("bytes", "share")
-ERRORS = ("SQNR dB", "cosine", "max error", "MSE", "saturated", "zeroed")
+ERRORS = ("SQNR", "cosine", "max", "MSE", "saturated", "zeroed")
 
 
 def tables(
@@ -75,7 +76,7 @@ def _tensor_sizes(
 
 def _module_sizes(found: Inspection, rows: Sequence[ModuleInspection], limit: int | None) -> Table:
     shown = rows[: _number(limit, ROWS)]
-    table = make_table(_title(found), ["module", "stored as"], ["tensors", *SIZES])
+    table = make_table(_title(found), ["module", "formats"], ["tensors", *SIZES])
     for row in shown:
         formats = ", ".join(row.formats)
         table.add_row(escape(_name(row)), formats, str(row.tensors), *_size(row))
@@ -88,13 +89,14 @@ def _errors(found: Inspection, *, depth: int | None, order: str, limit: int | No
     rows: Sequence[ModuleInspection] = unfold(found) if depth is None else fold(found, depth)
     rows = in_order([row for row in rows if row.error is not None], order)
     shown = rows[: _number(limit, WORST)]
-    table = make_table(_title(found), [what, "stored as"], ERRORS)
+    table = make_table(_title(found), [what, "format"], ERRORS)
+    table.columns[1].no_wrap = True  # the names get the room
     for row in shown:
-        table.add_row(escape(_name(row)), stored_as(row), *_figures(row.error))
+        table.add_row(escape(_name(row)), _formats(row), *_figures(row.error))
     if len(rows) > 1:
         table.add_section()
         for name, total in _totals(found):
-            table.add_row(name, ", ".join(total.formats), *_figures(total.error))
+            table.add_row(name, "", *_figures(total.error))
     table.caption = _caption(found, rows, shown, noun)
     return table
 
@@ -103,7 +105,7 @@ def _totals(found: Inspection) -> Iterator[tuple[str, ModuleInspection]]:
     """Yield all quantized values as one row, and all values if others are compared too."""
     quantized, whole = found.quantized, found.total
     if quantized.error is not None:
-        yield "all quantized", quantized
+        yield "quantized", quantized
     if whole.error is not None and whole.error != quantized.error:
         yield "all values", whole
 
@@ -117,8 +119,8 @@ def _figures(error: TensorError | None) -> list[str]:
     return [
         decibels(error),
         f"{error.cosine:.6f}",
-        f"{error.max_error:.2e}",
-        f"{error.mse:.2e}",
+        f"{error.max_error:.1e}",
+        f"{error.mse:.1e}",
         "" if saturated is None else f"{saturated:.2%}",
         f"{error.zeroed_share:.2%}",
     ]
@@ -140,6 +142,11 @@ def stored_as(row: ModuleInspection) -> str:
         return "alias" if tensor.action == "alias" else "computed"
     groups = f", group {tensor.group_size}" if tensor.group_size else ""
     return f"{tensor.format}{groups}"
+
+
+def _formats(row: ModuleInspection) -> str:
+    """Return the weight formats of a row; its dtypes if nothing is quantized."""
+    return ", ".join([each for each in row.formats if each in QUANTIZED] or row.formats)
 
 
 def _reasons(found: Inspection) -> Iterator[Table]:
@@ -175,7 +182,7 @@ def _title(found: Inspection) -> str:
     title = f"{name}{weights}, {format_bytes(found.bytes)}"
     if found.frozen and found.original_bytes:
         title += f" of {format_bytes(found.original_bytes)}"
-    return title if found.against is None else f"{title}\nagainst {found.against}"
+    return title if found.against is None else f"{title}\nagainst {found.against}; SQNR in dB"
 
 
 def _caption(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import pairwise
 
 import torch
 
 from quantcli.execute.workspace import Workspace
 from quantcli.inspection import values
-from quantcli.inspection.histogram import QUANTILES, Distribution, Histogram, quantile
+from quantcli.inspection.histogram import QUANTILES, Distribution, Histogram, bin_bounds, quantile
 from quantcli.inspection.sums import Block
 from quantcli.inspection.values import Values, compute_dtype, ranges
 from quantcli.kinds.layout import Rows
@@ -19,8 +19,8 @@ from quantcli.kinds.layout import Rows
 BINS = 24
 """Bins of a histogram."""
 
-FINE = 4096
-"""How many parts each bin is counted in, for quantiles."""
+FINE = 1 << 16
+"""Equal parts of the range in which values are counted; bins and quantiles are made from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class _Extremes:
     total: float = 0.0
     codes: set[float] = field(default_factory=set)
 
+    @property
+    def mean(self) -> float:
+        return self.total / max(1, self.count)
+
     def add(self, block: Block) -> None:
         found = _finite(block.values)
         self.not_finite += block.values.numel() - found.numel()
@@ -76,13 +80,17 @@ def histogram(
     sides = [_Side(name, rows, each, compute_dtype(each.dtype(name))) for each in models]
     extremes = [_extremes(side) for side in sides]
     low, high = _range(extremes)
+    counted = [
+        _counted(side, extreme, low, high) for side, extreme in zip(sides, extremes, strict=True)
+    ]
+    bounds = bin_bounds(_sum(counts for counts, _ in counted), bins)
     found = [
-        _distribution(side, extreme, low, high, bins)
-        for side, extreme in zip(sides, extremes, strict=True)
+        _distribution(extreme, counts, squares, (low, high), bounds)
+        for extreme, (counts, squares) in zip(extremes, counted, strict=True)
     ]
     return Histogram(
         tensor=full,
-        edges=tuple(low + (high - low) * index / bins for index in range(bins + 1)),
+        edges=tuple(low + (high - low) * bound / FINE for bound in bounds),
         values=found[0],
         original=found[1] if original is not None else None,
     )
@@ -104,28 +112,39 @@ def _range(extremes: list[_Extremes]) -> tuple[float, float]:
     return (low, high) if low < high else (low - around, high + around)
 
 
-def _distribution(
-    side: _Side, extremes: _Extremes, low: float, high: float, bins: int
-) -> Distribution:
-    fine, mean, squares = bins * FINE, extremes.total / max(1, extremes.count), 0.0
-    counts = torch.zeros(fine, dtype=torch.int64)
+def _counted(side: _Side, extremes: _Extremes, low: float, high: float) -> tuple[list[int], float]:
+    """Return the counts of all values in equal parts of a range, and their squared deviations."""
+    mean, squares = extremes.mean, 0.0
+    counts = torch.zeros(FINE, dtype=torch.int64)
     for block in side.blocks():
         found = _finite(block.values).double()
-        index = ((found - low) * (fine / (high - low))).to(torch.int64).clamp_(0, fine - 1)
-        counts += torch.bincount(index, minlength=fine)
+        index = ((found - low) * (FINE / (high - low))).to(torch.int64).clamp_(0, FINE - 1)
+        counts += torch.bincount(index, minlength=FINE)
         squares += float(found.sub_(mean).square_().sum())
-    exact: list[int] = counts.tolist()
-    below = [0, *accumulate(exact)]
+    return counts.tolist(), squares
+
+
+def _sum(counts: Iterable[list[int]]) -> list[int]:
+    return [*map(sum, zip(*counts, strict=True))]
+
+
+def _distribution(
+    extremes: _Extremes,
+    counts: list[int],
+    squares: float,
+    edges: tuple[float, float],
+    bounds: list[int],
+) -> Distribution:
     return Distribution(
         count=extremes.count,
         not_finite=extremes.not_finite,
         zeros=extremes.zeros,
         minimum=extremes.minimum if extremes.count else 0.0,
         maximum=extremes.maximum if extremes.count else 0.0,
-        mean=mean,
+        mean=extremes.mean,
         deviation=math.sqrt(squares / max(1, extremes.count)),
-        quantiles=_quantiles(exact, (low, high), extremes),
-        bins=tuple(below[(i + 1) * FINE] - below[i * FINE] for i in range(bins)),
+        quantiles=_quantiles(counts, edges, extremes),
+        bins=tuple(sum(counts[start:stop]) for start, stop in pairwise(bounds)),
         distinct=len(extremes.codes) or None,
     )
 

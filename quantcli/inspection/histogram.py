@@ -1,10 +1,15 @@
-"""The distribution of a tensor's values: counts in bins of equal width, quantiles, extremes."""
+"""The distribution of a tensor's values: counts in bins, quantiles, extremes."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
+
+TAIL = 0.0005
+"""The share of the values, at either end, that lie in the first and the last bin of a histogram."""
 
 QUANTILES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 """Shares of the values that lie below a quantile."""
@@ -14,9 +19,9 @@ QUANTILES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 class Distribution:
     """The finite values of a tensor: `count` of them, `zeros` among them, and `not_finite` others.
 
-    `bins` are counts between `minimum` and `maximum` of the `Histogram`, which may span more than
-    these values. `quantiles` maps a share to a value, exact to 1/4096 of a bin. `distinct` is the
-    number of codes that occur, of a quantized tensor.
+    `bins` are counts between the `edges` of the `Histogram`. `quantiles` maps a share to the value
+    that this share of the values is below, exact to a 65536th of the range. `distinct` is how many
+    codes occur in a quantized tensor.
     """
 
     count: int
@@ -41,7 +46,8 @@ class Distribution:
 class Histogram:
     """The values of one tensor, and of the same tensor of the original if there is one.
 
-    `edges` are those of the bins of both, one more than there are bins.
+    `edges` are those of the bins of both, one more than there are bins. Bins have the same width,
+    but the first and the last reach to the extremes: most values lie between 0.05 % and 99.95 %.
     """
 
     tensor: str
@@ -57,6 +63,19 @@ class Histogram:
             "values": self.values.to_dict(),
             "original": self.original.to_dict() if self.original else None,
         }
+
+
+def bin_bounds(counts: Sequence[int], bins: int) -> list[int]:
+    """Return the bounds of `bins` bins made of finely counted ones, as indices of those.
+
+    The bins between the first and the last are equally wide, and hold all but the outermost values.
+    """
+    below = [0, *accumulate(counts)]
+    first = bisect_right(below, TAIL * below[-1]) - 1
+    last = bisect_left(below, (1 - TAIL) * below[-1])
+    step = max(1, -(-(last - first) // (bins - 2)))
+    inner = [first + step * index for index in range(bins - 1)]
+    return [0, *(bound for bound in inner if 0 < bound < len(counts)), len(counts)]
 
 
 def quantile(counts: Sequence[int], edges: tuple[float, float], share: float) -> float:
