@@ -17,7 +17,7 @@ LEVELS = [
     ["errors"],
     ["upstream"],
     ["dtypes", "files", "formats", "mark", "paths", "process", "text"],
-    ["comparison.metrics", "comparison.results", "comparison.samples"],
+    ["comparison.metrics", "comparison.results", "comparison.samples", "page"],
     ["comparison.tasks"],
     ["comparison.gates"],
     ["comparison.request"],

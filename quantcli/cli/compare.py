@@ -71,6 +71,9 @@ def compare(
     junit: Annotated[
         Path | None, report_file("junit", "Write JUnit XML with a test case per gate.")
     ] = None,
+    html: Annotated[
+        Path | None, report_file("html", "Write a report with charts as one HTML file.")
+    ] = None,
     revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
     trust_remote_code: options.TrustRemoteCode = False,
@@ -119,13 +122,20 @@ def _request(given: Mapping[str, Any]) -> CompareRequest:
 
 
 def _files(given: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the report files to write, by format. Raises `MachineError` if one cannot be."""
+    """Return the report files to write, by format.
+
+    Raises `MachineError` if one cannot be written, `UsageError` if what it is made with is missing.
+    """
     from quantcli.comparison.reports import FORMATS, check_writable
 
     files = {name: given[name] for name in FORMATS if given[name] is not None}
     for path in (*files.values(), given["save_baseline"]):
         if path is not None:
             check_writable(path)
+    if "html" in files:
+        from quantcli.page import check_installed
+
+        check_installed()
     return files
 
 
