@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from quantcli.inspection.records import (
     Inspection,
@@ -32,18 +33,29 @@ def fold_layers(inspection: Inspection) -> tuple[ModuleInspection, ...]:
     """Return the tensors of a model, those that differ only in the numbers of layers together.
 
     They are named as `layer_pattern` does: `encoder.layer.*.output.dense.weight`. Tensors of
-    another shape, format or group size stay apart.
+    another shape, format or group size stay apart; one by itself keeps its name.
     """
     groups: dict[tuple[object, ...], list[TensorInspection]] = {}
     for tensor in inspection.tensors:
         key = (layer_pattern(tensor.name), *look(tensor))
         groups.setdefault(key, []).append(tensor)
-    return tuple(together(str(key[0]), tensors) for key, tensors in groups.items())
+    return tuple(_alike(str(key[0]), tensors) for key, tensors in groups.items())
+
+
+def unfold(inspection: Inspection) -> tuple[ModuleInspection, ...]:
+    """Return every tensor by itself, as `fold_layers` does those that have no like."""
+    return tuple(_alike(tensor.name, [tensor]) for tensor in inspection.tensors)
 
 
 def look(tensor: TensorInspection) -> tuple[object, ...]:
     """Return what tensors must have in common to share a row of a table."""
     return tensor.shape, tensor.format, tensor.group_size, tensor.action
+
+
+def _alike(name: str, tensors: list[TensorInspection]) -> ModuleInspection:
+    first = tensors[0]
+    found = together(name if len(tensors) > 1 else first.name, tensors)
+    return replace(found, alike=first)
 
 
 def _by(

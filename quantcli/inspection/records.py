@@ -11,6 +11,7 @@ from typing import Any
 
 from quantcli.formats import format_of
 from quantcli.inspection.error import TensorError, pooled
+from quantcli.inspection.histogram import Histogram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,8 @@ class ModuleInspection:
 
     `tensors` is their number, `formats` maps what is stored ("int8", "float32") to its bytes,
     largest first. `original_bytes` is None if that of one of them is not known. `error` is that of
-    all values together, computed from sums.
+    all values together, computed from sums. `alike` is the first of them, where all have the same
+    shape and are stored in the same way.
     """
 
     name: str
@@ -74,6 +76,7 @@ class ModuleInspection:
     share: float
     formats: Mapping[str, int]
     error: TensorError | None = None
+    alike: TensorInspection | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ class Inspection:
     `tensors` are those that were asked for, in the order of the model; `bytes` is what all of the
     model takes, tied tensors once. `weights` is the weight dtype of a frozen directory. `against`
     is what it was compared with. `origin` is what the manifest of a frozen directory says about
-    where it comes from: "source", "recipe", "versions".
+    where it comes from: "source", "recipe", "versions". `histogram` is there if it was asked for.
     """
 
     model: str
@@ -99,11 +102,17 @@ class Inspection:
     whole: bool = True
     origin: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    histogram: Histogram | None = None
 
     @cached_property
     def total(self) -> ModuleInspection:
         """All tensors that were asked for, taken together."""
         return together("", self.tensors)
+
+    @cached_property
+    def quantized(self) -> ModuleInspection:
+        """Those of them that are quantized."""
+        return together("", (tensor for tensor in self.tensors if tensor.qtype is not None))
 
     @property
     def error(self) -> TensorError | None:
