@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -90,6 +91,7 @@ def inspect(
     class_name: options.ClassName = None,
     trust_remote_code: options.TrustRemoteCode = False,
     jobs: options.Jobs = None,
+    html: options.Html = None,
     as_json: options.Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress or warnings.")] = False,
 ) -> None:
@@ -103,6 +105,8 @@ def inspect(
         raise UsageError(
             "--histogram shows one tensor", hint="leave out the other tensors and --depth"
         )
+    if html is not None:
+        options.check_page(html)
     from quantcli.api.inspecting import InspectRequest
     from quantcli.paths import model_name
 
@@ -117,6 +121,8 @@ def inspect(
         show_downloads=not quiet,
     )
     found = _run(request, jobs=jobs, quiet=quiet)
+    if html is not None:
+        _write_page(html, found)
     if as_json:
         print_json(to_json(found, depth=depth, order=order))
     else:
@@ -156,6 +162,14 @@ def not_finite(found: Inspection) -> list[str]:
         if (error := tensor.error) is not None and error.not_finite
     ]
     return [f"NaN or infinite values, left out of the figures: {some(names)}"] if names else []
+
+
+def _write_page(path: Path, found: Inspection) -> None:
+    from quantcli.files import write_report
+    from quantcli.inspection.page import page
+    from quantcli.page import render
+
+    write_report(path, render(page(found)))
 
 
 def _show(found: Inspection, *, depth: int | None, order: str, limit: int | None) -> None:
