@@ -154,7 +154,7 @@ def _as_class(request: InspectRequest, revision: str | None, class_name: str) ->
     try:
         asked = replace(request, class_name=class_name)
         return _open(asked, str(request.against), revision, values=True)
-    except ModelError:
+    except (ModelError, UsageError):
         return None  # the first difference of the two says more
 
 
