@@ -11,7 +11,6 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.output import print_json, print_result, print_table, warn
-from quantcli.cli.sampling import report_file
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
@@ -95,9 +94,6 @@ def inspect(
     jobs: options.Jobs = None,
     html: options.Html = None,
     as_json: options.Json = False,
-    html: Annotated[
-        Path | None, report_file("html", "Write a page with charts as one HTML file.")
-    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress or warnings.")] = False,
 ) -> None:
     """Show what is in a model tensor by tensor, and how far it is from the original.
@@ -125,8 +121,6 @@ def inspect(
         trust_remote_code=trust_remote_code,
         show_downloads=sys.stderr.isatty() and not quiet,
     )
-    if html is not None:
-        _check_page(html)
     found = _run(request, jobs=jobs, quiet=quiet)
     if html is not None:
         _write_page(html, found)
@@ -157,23 +151,6 @@ def _run(request: InspectRequest, *, jobs: int | None, quiet: bool) -> Inspectio
     if not quiet:
         warn([*found.notices, *not_finite(found)])
     return found
-
-
-def _check_page(path: Path) -> None:
-    """Raise `UsageError` or `MachineError` if a page could not be made, or not be written."""
-    from quantcli.files import check_writable
-    from quantcli.page import check_installed
-
-    check_installed()
-    check_writable(path)
-
-
-def _write_page(path: Path, found: Inspection) -> None:
-    from quantcli.files import write_report
-    from quantcli.inspection.page import page
-    from quantcli.page import render
-
-    write_report(path, render(page(found)))
 
 
 def not_finite(found: Inspection) -> list[str]:
