@@ -14,7 +14,6 @@ import typer
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
-from quantcli.cli.sampling import report_file
 from quantcli.text import plural
 
 if TYPE_CHECKING:
@@ -67,10 +66,13 @@ def compare(
     baseline: sampling.Baseline = None,
     max_regression: sampling.MaxRegression = None,
     save_baseline: sampling.SaveBaseline = None,
-    markdown: Annotated[Path | None, report_file("markdown", "Write a report in Markdown.")] = None,
-    junit: Annotated[
-        Path | None, report_file("junit", "Write JUnit XML with a test case per gate.")
+    markdown: Annotated[
+        Path | None, options.report_file("markdown", "Write a report in Markdown.")
     ] = None,
+    junit: Annotated[
+        Path | None, options.report_file("junit", "Write JUnit XML with a test case per gate.")
+    ] = None,
+    html: options.Html = None,
     revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
     trust_remote_code: options.TrustRemoteCode = False,
@@ -85,7 +87,7 @@ def compare(
     given = locals()
     request = _request(given)
     files = _files(given)
-    report = _compare(request, quiet=quiet)
+    report = _compare(request, weights=html is not None, quiet=quiet)
     _write_files(report, files, save_baseline)
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
@@ -119,17 +121,22 @@ def _request(given: Mapping[str, Any]) -> CompareRequest:
 
 
 def _files(given: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the report files to write, by format. Raises `MachineError` if one cannot be."""
+    """Return the report files to write, by format.
+
+    Raises `MachineError` if one cannot be written, `UsageError` if what it is made with is missing.
+    """
     from quantcli.comparison.reports import FORMATS, check_writable
 
     files = {name: given[name] for name in FORMATS if given[name] is not None}
     for path in (*files.values(), given["save_baseline"]):
         if path is not None:
             check_writable(path)
+    if "html" in files:
+        options.check_page(files["html"])
     return files
 
 
-def _compare(request: CompareRequest, *, quiet: bool) -> Report:
+def _compare(request: CompareRequest, *, weights: bool, quiet: bool) -> Report:
     from quantcli import api
     from quantcli.cli.progress import make_steps
     from quantcli.upstream.versions import version_warnings
@@ -146,6 +153,7 @@ def _compare(request: CompareRequest, *, quiet: bool) -> Report:
         return api.compare_request(
             request,
             progress=make_steps(quiet=quiet),
+            weights=weights,
             on_start=on_start,
             on_estimate=None if quiet else _print_estimate,
         )

@@ -18,26 +18,28 @@ LOG_SECONDS = 5.0
 """The time between two lines in a log; the last line comes at the end."""
 
 
-def make_progress(*, quiet: bool) -> Progress | None:
-    """Return a bar if standard error is a terminal, else lines; None if `quiet`."""
+def make_progress(*, quiet: bool, what: str = "quantizing") -> Progress | None:
+    """Return a bar if standard error is a terminal, else lines; None if `quiet`.
+
+    `what` says what is done to the bytes that are counted.
+    """
     if quiet:
         return None
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar(what) if sys.stderr.isatty() else Lines(what)
 
 
 def make_steps(*, quiet: bool) -> Progress | None:
     """Return the same for a comparison, whose progress is counted in samples."""
     if quiet:
         return None
-    return StepBar() if sys.stderr.isatty() else StepLines()
+    return StepBar("comparing") if sys.stderr.isatty() else StepLines("comparing")
 
 
 class Bar:
     """A bar with bytes, speed and remaining time."""
 
-    what = "quantizing"
-
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self.what = what
         self._progress: RichProgress | None = None
         self._task: TaskID | None = None
 
@@ -76,7 +78,8 @@ class Bar:
 class Lines:
     """Lines for a log: bytes done, and speed."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self.what = what
         self._total = 0
         self._done = 0
         self._began = 0.0
@@ -102,15 +105,13 @@ class Lines:
         speed = self._done / 1e9 / max(now - self._began, 1e-9)
         share = self._done / self._total if self._total else 1.0
         print_message(
-            f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
+            f"{self.what}: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
             f"({share:.0%}), {speed:.2f} GB/s"
         )
 
 
 class StepBar(Bar):
     """A bar that counts the samples of both models."""
-
-    what = "comparing"
 
     def _amounts(self) -> list[ProgressColumn]:
         from rich.progress import MofNCompleteColumn
@@ -123,5 +124,5 @@ class StepLines(Lines):
 
     def _print(self, now: float) -> None:
         print_message(
-            f"comparing: {self._done} of {self._total} samples, {now - self._began:.0f} s"
+            f"{self.what}: {self._done} of {self._total} samples, {now - self._began:.0f} s"
         )

@@ -21,7 +21,8 @@ CAPTIONED = 2
 """Maximum dtypes in a caption: it stays within 80 columns."""
 
 
-def _table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
+def make_table(title: str, left: Iterable[str], right: Iterable[str] = ()) -> Table:
+    """Return an empty table: columns of texts, then columns of numbers."""
     table = Table(box=box.SIMPLE_HEAD, title=title)
     for name in left:
         table.add_column(name)
@@ -38,7 +39,7 @@ def size_table(footprint: Footprint) -> Table:
     title = f"{footprint.model}: {footprint.parameters:,} parameters"
     parts = footprint.predictions[0].components if footprint.predictions else ()
     left = ["weights", "component"] if parts else ["weights"]
-    table = _table(title, left, ["bytes", "size", "ratio", "quantized", "coverage"])
+    table = make_table(title, left, ["bytes", "size", "ratio", "quantized", "coverage"])
     dtypes = ", ".join(footprint.original_dtypes)
     whole = ["all"] if parts else []
     table.add_row(f"original ({dtypes})", *whole, *_original_row(footprint.original_bytes))
@@ -76,7 +77,7 @@ def _size_row(row: Prediction | ComponentSize) -> list[str]:
 
 def dtypes_table(footprint: Footprint) -> Table:
     """Return the bytes of the original, by dtype."""
-    table = _table("original by dtype", ["dtype"], ["bytes", "size"])
+    table = make_table("original by dtype", ["dtype"], ["bytes", "size"])
     for dtype, nbytes in footprint.original_dtypes.items():
         table.add_row(dtype, f"{nbytes:,}", format_bytes(nbytes))
     return table
@@ -85,7 +86,7 @@ def dtypes_table(footprint: Footprint) -> Table:
 def footprint_table(plan: Plan) -> Table:
     """Return the sizes of the original and of the output, by dtype of the stored tensors."""
     title = f"{plan.model}: {plan.architecture}, {plan.parameters:,} parameters"
-    table = _table(title, ["", "dtype"], ["bytes", "size", "ratio"])
+    table = make_table(title, ["", "dtype"], ["bytes", "size", "ratio"])
     _footprint_rows(table, "original", plan.original_dtypes, plan.original_bytes)
     _footprint_rows(table, plan.weights, plan.stored_dtypes(), plan.original_bytes)
     caption = f"{len(plan.quantized)} tensors quantized, {plan.coverage:.1%} of the weights"
@@ -101,7 +102,7 @@ def components_table(summaries: Sequence[Mapping[str, Any]]) -> Table | None:
     if not summaries:
         return None
     columns = ["original", "bytes", "ratio", "quantized", "coverage"]
-    table = _table("components", ["component", "class", "dtype"], columns)
+    table = make_table("components", ["component", "class", "dtype"], columns)
     for each in summaries:
         table.add_row(
             *map(escape, (each["name"], each["architecture"], each["dtype"])),
@@ -137,7 +138,7 @@ def kept_table(plan: Plan) -> Table | None:
     reasons = plan.kept_reasons()
     if not reasons or plan.weights in DOWNCASTS:
         return None
-    table = _table("kept", ["because"], ["tensors", "bytes"])
+    table = make_table("kept", ["because"], ["tensors", "bytes"])
     for reason, (count, nbytes) in reasons.items():
         table.add_row(escape(reason), str(count), f"{nbytes:,}")
     return table
@@ -145,7 +146,7 @@ def kept_table(plan: Plan) -> Table | None:
 
 def plan_table(plan: Plan) -> Table:
     """Return the entries of a plan; those that differ only in a layer's number share a row."""
-    table = _table("plan", ["tensor", "shape", "action", "because"], ["count", "bytes"])
+    table = make_table("plan", ["tensor", "shape", "action", "because"], ["count", "bytes"])
     groups: dict[tuple[str, str, str, str], list[TensorPlan]] = {}
     for tensor in plan.tensors:
         key = (

@@ -11,11 +11,16 @@ from quantcli.text import layer_pattern
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """The value of a metric, with its 95 % interval if it is an estimate over samples."""
+    """The value of a metric, with its 95 % interval if it is an estimate over samples.
+
+    `observed` holds the values that it is the mean of, one per sample, token or label; it is empty
+    for what is not a mean.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    observed: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

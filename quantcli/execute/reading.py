@@ -26,13 +26,13 @@ class FileReader:
         self._descriptor = descriptor
         self._record = record
         self.numel = math.prod(record.shape)
-        self._dtype = getattr(torch, record.dtype)
+        self.dtype: torch.dtype = getattr(torch, record.dtype)
         self._itemsize = SIZES[record.dtype]
 
     def read(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
         """Fill `out` from the file; a cast goes through the workspace."""
-        same = out.dtype == self._dtype
-        raw = out if same else workspace.take("raw", self._dtype, out.numel())
+        same = out.dtype == self.dtype
+        raw = out if same else workspace.take("raw", self.dtype, out.numel())
         self._fill(raw.view(torch.uint8), self._record.offset + start * self._itemsize)
         if not same:
             out.copy_(raw)
@@ -121,11 +121,15 @@ class Readers:
 
     def _descriptor(self, file: str) -> int:
         if file not in self._descriptors:
-            path: Path = self._source.checkpoint.path(file)
-            try:
-                self._descriptors[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError as error:
-                raise ModelError(f"{path} no longer exists") from error
-            except OSError as error:
-                raise read_error(error, path, MachineError) from error
+            self._descriptors[file] = open_weights(self._source.checkpoint.path(file))
         return self._descriptors[file]
+
+
+def open_weights(path: Path) -> int:
+    """Return a descriptor of a weight file. Raises `ModelError` or `MachineError`."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} no longer exists") from error
+    except OSError as error:
+        raise read_error(error, path, MachineError) from error

@@ -64,7 +64,7 @@ def run_plan(
     Raises `ModelError` if the weights are at fault, `MachineError` if the disk is.
     """
     progress = progress or NoProgress()
-    with Readers(source) as readers, _one_thread_each():
+    with Readers(source) as readers, one_thread_each():
         readers.prepare()
         run = _Run(plan, readers, folder, progress)
         run.go(jobs)
@@ -168,7 +168,7 @@ class _Run:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Make torch use one thread in each of ours: blocks are too small to be split again."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from quantcli.errors import UsageError, closest
+from quantcli.inspection.selection import matches
 from quantcli.planning import Plan, TensorPlan, check_quantized
 from quantcli.text import layer_pattern, plural
 
@@ -61,8 +62,7 @@ def _named(plan: Plan, name: str) -> Sequence[TensorPlan]:
     senses: list[Callable[[TensorPlan], bool]] = [
         lambda tensor: tensor.name == name,
         lambda tensor: tensor.module == name,
-        lambda tensor: tensor.name.startswith(f"{name}."),
-        lambda tensor: fnmatchcase(tensor.name, name) or fnmatchcase(tensor.module, name),
+        lambda tensor: matches(tensor.name, name) or fnmatchcase(tensor.module, name),
     ]
     for sense in senses:
         if found := [tensor for tensor in plan.tensors if sense(tensor)]:

@@ -6,8 +6,11 @@ import math
 
 import torch
 
+from quantcli.execute.workspace import Workspace
 from quantcli.explanation.explanation import Comparison, Grid
 from quantcli.formats import DOWNCASTS, format_named
+from quantcli.inspection.error import TensorError
+from quantcli.inspection.sums import Block, block_error
 
 
 def grid(values: torch.Tensor) -> Grid:
@@ -20,17 +23,28 @@ def compare(
     dtype: str, bits: float, values: torch.Tensor, restored: torch.Tensor, columns: slice
 ) -> Comparison:
     """Compare rows (rows, columns) with what a dtype makes of them, on a slice of the columns."""
-    errors = restored.double() - values.double()
-    shown = errors[:, columns].abs()
+    errors = (restored.double() - values.double())[:, columns]
+    shown = _error(values[:, columns], restored[:, columns])
     return Comparison(
         dtype=dtype,
         bits=bits,
-        errors=grid(errors[:, columns]),
-        max_error=shown.max().item(),
-        mean_error=shown.mean().item(),
-        sqnr=sqnr(values[:, columns], errors[:, columns]),
-        row_sqnr=sqnr(values, errors),
+        errors=grid(errors),
+        max_error=errors.abs().max().item(),
+        mean_error=errors.abs().mean().item(),
+        sqnr=_sqnr(shown),
+        row_sqnr=_sqnr(_error(values, restored)),
     )
+
+
+def _error(values: torch.Tensor, restored: torch.Tensor) -> TensorError:
+    block = Block(values=restored.reshape(-1))
+    return block_error(values.reshape(-1), block, Workspace())
+
+
+def _sqnr(error: TensorError) -> float | None:
+    """Return the SQNR in dB; None without an error, and where a value is infinite."""
+    found = error.sqnr_db
+    return found if math.isfinite(found) and not error.not_finite else None
 
 
 def casts(values: torch.Tensor, columns: slice, *, but: str) -> tuple[Comparison, ...]:
@@ -45,15 +59,3 @@ def casts(values: torch.Tensor, columns: slice, *, but: str) -> tuple[Comparison
 def cast(values: torch.Tensor, dtype: str) -> torch.Tensor:
     """Return values in a dtype, by its name: the nearest number, infinite beyond the largest."""
     return values.to(getattr(torch, dtype))
-
-
-def sqnr(values: torch.Tensor, errors: torch.Tensor) -> float | None:
-    """Return the signal-to-quantization-noise ratio in dB; None without an error or a signal.
-
-    10 log10 (sum of r^2 / sum of e^2).
-    """
-    noise = errors.double().square().sum().item()
-    signal = values.double().square().sum().item()
-    if noise == 0 or signal == 0 or not math.isfinite(noise):
-        return None
-    return 10 * math.log10(signal / noise)

@@ -28,7 +28,7 @@ def _of_the_numbers(found: Explanation) -> Iterator[str]:
         yield from _of_a_cast(found)
         return
     if any(span.scale == 0 and span.minimum == span.maximum for span in found.spans):
-        yield "all values of a row or group are equal: its scale is 0, and they come back as they were"
+        yield "all values of a row or group are equal: the scale is 0, and they stay as they were"
     clipped = sum(span.clipped for span in found.spans)
     if clipped:
         yield (

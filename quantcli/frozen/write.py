@@ -13,7 +13,7 @@ from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
 from quantcli.frozen.manifest import FORMAT_VERSION, file_records
 from quantcli.mark import MANIFEST
-from quantcli.planning import Plan
+from quantcli.planning import Plan, TensorPlan
 
 if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint
@@ -35,7 +35,7 @@ def write_metadata(
     if plain_quanto_loads(plan):
         write_json(folder / "quanto_qmap.json", quanto_map(plan))
     write_text(folder / "README.md", model_card(plan))
-    write_json(folder / MANIFEST, manifest(folder, plan, zero_rows))
+    write_json(folder / MANIFEST, manifest(folder, plan, checkpoint, zero_rows))
 
 
 def _side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
@@ -70,12 +70,15 @@ def shard_index(plan: Plan) -> dict[str, Any]:
     return {"metadata": metadata, "weight_map": dict(sorted(places.items()))}
 
 
-def manifest(folder: Path, plan: Plan, zero_rows: Mapping[str, int]) -> dict[str, Any]:
+def manifest(
+    folder: Path, plan: Plan, checkpoint: Checkpoint, zero_rows: Mapping[str, int]
+) -> dict[str, Any]:
     """Return the manifest of a directory that is otherwise complete."""
+    shapes = {name: record.shape for name, record in checkpoint.tensors.items()}
     return {
         **provenance(plan),
         "footprint": footprint(plan),
-        "tensors": [_tensor(tensor, zero_rows) for tensor in plan.tensors],
+        "tensors": [_tensor(tensor, shapes, zero_rows) for tensor in plan.tensors],
         "files": file_records(folder),
     }
 
@@ -111,7 +114,9 @@ def footprint(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: Any, zero_rows: Mapping[str, int]) -> dict[str, Any]:
+def _tensor(
+    tensor: TensorPlan, shapes: Mapping[str, tuple[int, ...]], zero_rows: Mapping[str, int]
+) -> dict[str, Any]:
     entry = {
         "name": tensor.name,
         "action": tensor.action,
@@ -122,6 +127,24 @@ def _tensor(tensor: Any, zero_rows: Mapping[str, int]) -> dict[str, Any]:
         "shape": list(tensor.shape),
         "bytes": tensor.nbytes,
     }
+    if tensor.qtype is not None:
+        entry["quantized_shape"] = list(tensor.quantized_shape)
+    if tensor.transposed:
+        entry["transposed"] = True
+    if tensor.alias_of is not None:
+        entry["alias_of"] = tensor.alias_of
     if tensor.name in zero_rows:
         entry["zero_rows"] = zero_rows[tensor.name]
+    if tensor.stored:
+        entry |= _origin(tensor, {name: shapes[name] for name in tensor.sources})
     return entry
+
+
+def _origin(tensor: TensorPlan, sources: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return the tensors of the original that an entry was made from: {} if it is one of them."""
+    if sources == {tensor.name: tensor.shape}:
+        return {"sources": {}}
+    found: dict[str, Any] = {"sources": {name: list(shape) for name, shape in sources.items()}}
+    if tensor.conversion is not None and not tensor.end_to_end:
+        found["conversion"] = tensor.conversion
+    return found

@@ -95,6 +95,9 @@ def _entries(
         if name is not None:
             renamed = name.removesuffix(scale)
             entries[renamed] = dict(entry) | {"name": renamed, "bytes": 0}
+            if "alias_of" in entry:
+                owner = naming.find(entry["alias_of"]) or naming.find(f"{entry['alias_of']}._scale")
+                entries[renamed]["alias_of"] = owner
     for stored, header in headers.items():
         owner = _owner(stored, entries)
         entry = entries.setdefault(owner, _new_entry(owner, header))

@@ -38,8 +38,9 @@ def read_pipeline(
     sources = {}
     for component in pipeline.components:
         if component.model_class is not None:
-            with naming_no_class():
-                sources[component.name] = _read(component, rest, trust_remote_code, here)
+            sources[component.name] = read_component(
+                component, rest=rest, trust_remote_code=trust_remote_code, here=here
+            )
     return PipelineSource(checkpoint=pipeline, sources=sources)
 
 
@@ -54,15 +55,19 @@ def naming_no_class() -> Iterator[None]:
         raise
 
 
-def _read(component: Component, rest: str, trust_remote_code: bool, here: bool) -> Source:
+def read_component(
+    component: Component, *, rest: str = "keep", trust_remote_code: bool = False, here: bool
+) -> Source:
+    """Join one model of a pipeline with its skeleton, as `read_pipeline` does."""
     checkpoint = component.checkpoint
     assert checkpoint is not None, component.name
-    if component.of_diffusers:
-        return read_diffusers_source(checkpoint, component.model_class, rest=rest)
-    return read_source(
-        checkpoint,
-        rest=rest,
-        trust_remote_code=trust_remote_code,
-        class_name=component.part.class_name,
-        here=here,
-    )
+    with naming_no_class():
+        if component.of_diffusers:
+            return read_diffusers_source(checkpoint, component.model_class, rest=rest)
+        return read_source(
+            checkpoint,
+            rest=rest,
+            trust_remote_code=trust_remote_code,
+            class_name=component.part.class_name,
+            here=here,
+        )

@@ -87,7 +87,7 @@ def _freeze(
         for name, count in zero_rows.items()
         if name.startswith(f"{component.name}.")
     }
-    write_json(folder / MANIFEST, component_manifest(folder, plan, own))
+    write_json(folder / MANIFEST, component_manifest(folder, plan, checkpoint, own))
 
 
 def _diffusers_config(

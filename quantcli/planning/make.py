@@ -91,7 +91,12 @@ def _plan_entry(
     binding = source.binding(entry.name)
     if binding is None:
         return replace(base, action="compute", reason="transformers computes it")
-    base = replace(base, sources=binding.sources, conversion=binding.conversion)
+    base = replace(
+        base,
+        sources=binding.sources,
+        conversion=binding.conversion,
+        end_to_end=binding.end_to_end,
+    )
     decision = Decision(reason="not a weight matrix")
     if base.is_matrix:
         decision = decide(base, source, modules, chooser)

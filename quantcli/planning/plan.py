@@ -26,7 +26,8 @@ class TensorPlan:
     """What happens to one entry of the model's state dict.
 
     `kind` is the class of its module. `sources` are checkpoint tensors; `conversion` names
-    transformers' operations that make the entry from them. `dtype` is that of the loaded model.
+    transformers' operations that make the entry from them; it is `end_to_end` if it does no more
+    than lay them one after the other. `dtype` is that of the loaded model.
     `reason` says why the entry is not quantized, or where the result differs from Quanto's.
     `quantized_shape` is the shape in which it is quantized, rows first; if it is `transposed`, the
     last two dimensions are swapped for that. `frozen_as` says what its module is once it is loaded
@@ -41,6 +42,7 @@ class TensorPlan:
     reason: str = ""
     sources: tuple[str, ...] = ()
     conversion: str | None = None
+    end_to_end: bool = False
     dtype: str
     shape: tuple[int, ...]
     is_parameter: bool = True

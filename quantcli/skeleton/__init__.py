@@ -2,8 +2,8 @@
 
 from quantcli.skeleton.binding import Binding, bind
 from quantcli.skeleton.bound import bounded
-from quantcli.skeleton.build import Entry, Skeleton, build
-from quantcli.skeleton.classes import Code, absolute, find_class
+from quantcli.skeleton.build import Entry, Skeleton, build, build_as
+from quantcli.skeleton.classes import Code, absolute, base_class, config_for, find_class
 from quantcli.skeleton.modules import WeightModule, weight_modules
 from quantcli.skeleton.siblings import build_siblings, prefix_in
 from quantcli.skeleton.ties import Ties, resolve_ties
@@ -16,10 +16,13 @@ __all__ = [
     "Ties",
     "WeightModule",
     "absolute",
+    "base_class",
     "bind",
     "bounded",
     "build",
+    "build_as",
     "build_siblings",
+    "config_for",
     "find_class",
     "prefix_in",
     "resolve_ties",

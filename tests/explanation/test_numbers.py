@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import tiny
 import torch
@@ -11,7 +13,7 @@ from quanto_reference import stored
 import quantcli
 from quantcli.explanation.bounds import spacing
 from quantcli.explanation.explanation import stored_index
-from quantcli.explanation.measures import sqnr
+from quantcli.explanation.measures import compare
 from quantcli.explanation.quantized import quantize_rows
 from quantcli.explanation.spans import spans
 from quantcli.formats import QUANTIZED, format_named
@@ -184,9 +186,12 @@ def test_bits_count_the_scales(tiny_model):
 
 
 def test_sqnr_is_in_decibels():
-    values = torch.tensor([3.0, 4.0])
-    assert sqnr(values, torch.tensor([0.3, 0.4])) == pytest.approx(20)
-    assert sqnr(values, torch.zeros(2)) is None
+    values, columns = torch.tensor([[3.0, 4.0]]), slice(0, 1)
+    found = compare("int8", 8, values, 1.1 * values, columns)
+    assert (found.sqnr, found.row_sqnr) == (pytest.approx(20, abs=1e-4),) * 2
+    found = compare("int8", 8, values, torch.tensor([[3.0, 5.0]]), columns)
+    assert (found.sqnr, found.row_sqnr) == (None, pytest.approx(10 * math.log10(25)))
+    assert found.max_error == 0
 
 
 def planned(shape, weights):

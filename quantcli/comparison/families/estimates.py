@@ -33,7 +33,7 @@ class Estimates:
     def mean(self, values: Sequence[float]) -> Measurement:
         """Return the mean of one value per sample."""
         array = np.asarray(values, dtype=np.float64)
-        return self._with(float(array.mean()), lambda b: b.mean(array))
+        return self._with(float(array.mean()), lambda b: b.mean(array), array)
 
     def cosines(self, output: str, values: Sequence[float]) -> dict[str, Measurement]:
         """Return mean and minimum cosine of an output; the minimum has no interval."""
@@ -73,7 +73,8 @@ class Estimates:
     def pooled(self, rows: Sequence[Array], counts: Array) -> Measurement:
         """Return the mean over all rows of all samples."""
         sums = np.array([row.sum() for row in rows])
-        return self._with(float(sums.sum() / counts.sum()), lambda b: b.ratio(sums, counts))
+        value = float(sums.sum() / counts.sum())
+        return self._with(value, lambda b: b.ratio(sums, counts), np.concatenate([*rows]))
 
     def tokens(
         self, original: Sequence[Array], quantized: Sequence[Array]
@@ -124,8 +125,11 @@ class Estimates:
             lambda b: b.quantile(sides[0], owners, 0.5) / b.quantile(sides[1], owners, 0.5),
         )
 
-    def _with(self, value: float, statistic: Statistic) -> Measurement:
+    def _with(
+        self, value: float, statistic: Statistic, observed: Array | None = None
+    ) -> Measurement:
+        values = () if observed is None else tuple(observed.tolist())
         if self._bootstrap is None:
-            return Measurement(value=value)
+            return Measurement(value=value, observed=values)
         low, high = interval(statistic(self._bootstrap))
-        return Measurement(value=value, low=low, high=high)
+        return Measurement(value=value, low=low, high=high, observed=values)

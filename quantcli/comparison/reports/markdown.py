@@ -10,32 +10,28 @@ from quantcli.comparison.reports.formats import report_format
 from quantcli.comparison.reports.report import Report
 from quantcli.comparison.reports.rows import (
     CHANGE_COLUMNS,
+    CODE,
     GATE_COLUMNS,
     METRIC_COLUMNS,
+    NUMBERS,
     SIDE_COLUMNS,
     UNREACHED_COLUMNS,
     UNREACHED_TITLE,
     change_rows,
+    environment,
     gate_rows,
     metric_rows,
+    shown_texts,
     side_rows,
+    subject,
+    texts_left_out,
     unreached_rows,
+    verdict,
 )
-from quantcli.comparison.results import Comparison, Generated
-from quantcli.text import plural
-
-MAX_TEXTS = 20
-"""Maximum number of generated texts, those that differ first: a step summary takes 1 MiB."""
+from quantcli.comparison.results import Generated
 
 _SPECIAL = re.compile(r"([\\`*_~|<\[\]&$])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-_NUMBERS = {"limit", "value", "95 % interval", "original", "quantized", "ratio", "baseline", "now"}
-_NUMBERS |= {"change", "count"}
-"""Columns that are aligned right."""
-
-_CODE = {"gate", "metric", "module", "limit"}
-"""Columns that are formatted as code."""
 
 
 @report_format("markdown")
@@ -43,7 +39,7 @@ def markdown(report: Report) -> str:
     """Return the report as GitHub's Markdown."""
     comparison = report.comparison
     sides = f"{escape(comparison.quantized.model)} against {escape(comparison.original.model)}"
-    parts = [f"# {sides}", _verdict(report.judgement), _subject(comparison)]
+    parts = [f"# {sides}", _verdict(report.judgement), subject(comparison)]
     parts += _section("Gates", GATE_COLUMNS, gate_rows(report))
     parts += _section("Metrics", METRIC_COLUMNS, metric_rows(comparison))
     parts += _section("Original and quantized", SIDE_COLUMNS, side_rows(comparison))
@@ -51,7 +47,7 @@ def markdown(report: Report) -> str:
     parts += _texts(comparison.generated)
     parts += _section(UNREACHED_TITLE, UNREACHED_COLUMNS, unreached_rows(comparison))
     parts += _notices(comparison.notices)
-    return "\n\n".join([*parts, _environment(comparison)]) + "\n"
+    return "\n\n".join([*parts, escape(", ".join(environment(comparison)))]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -67,24 +63,14 @@ def _code(text: str) -> str:
 
 
 def _verdict(judgement: Judgement) -> str:
-    if not judgement.verdicts:
-        return "**No gates** were set."
-    word = "Passed" if judgement.passed else "Failed"
-    note = ", reported only" if judgement.report_only and not judgement.passed else ""
-    return f"**{word}**{note}: {judgement.summary}."
-
-
-def _subject(comparison: Comparison) -> str:
-    samples = plural(comparison.samples, "sample")
-    synthetic = ", synthetic" if comparison.synthetic else ""
-    lost = f"; {comparison.lost} of them gave NaN or infinite values" if comparison.lost else ""
-    return f"Compared as {comparison.task} on {samples}{synthetic}{lost}."
+    words, sentence = verdict(judgement)
+    return f"**{words}**{sentence}."
 
 
 def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     lines = [
         _row(
-            _code(cell) if column in _CODE else escape(cell)
+            _code(cell) if column in CODE else escape(cell)
             for column, cell in zip(columns, cells, strict=True)
         )
         for cells in rows
@@ -97,9 +83,7 @@ def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 def _texts(generated: Sequence[Generated]) -> Iterator[str]:
     if not generated:
         return
-    shown = generated
-    if len(generated) > MAX_TEXTS:
-        shown = sorted(generated, key=lambda text: text.same)[:MAX_TEXTS]
+    shown = shown_texts(generated)
     rows = [
         (text.prompt, text.original, text.quantized, "yes" if text.same else "no") for text in shown
     ]
@@ -107,8 +91,7 @@ def _texts(generated: Sequence[Generated]) -> Iterator[str]:
     yield "## Generated texts"
     yield _table(columns, [_row(map(escape, row)) for row in rows])
     if len(shown) < len(generated):
-        same = sum(text.same for text in generated)
-        yield f"Showing {len(shown)} of {len(generated)} texts; {same} are the same."
+        yield texts_left_out(generated)
 
 
 def _notices(notices: Sequence[str]) -> Iterator[str]:
@@ -117,19 +100,8 @@ def _notices(notices: Sequence[str]) -> Iterator[str]:
         yield "\n".join(f"- {escape(notice)}" for notice in notices)
 
 
-def _environment(comparison: Comparison) -> str:
-    versions = [f"{name} {version}" for name, version in comparison.versions.items()]
-    facts = [
-        *versions,
-        f"samples {comparison.sample_hash[:12]}",
-        f"seed {comparison.seed}",
-        f"{comparison.seconds:.1f} s",
-    ]
-    return escape(", ".join(facts))
-
-
 def _table(columns: Sequence[str], lines: Iterable[str]) -> str:
-    rule = ["---:" if column in _NUMBERS else "---" for column in columns]
+    rule = ["---:" if column in NUMBERS else "---" for column in columns]
     return "\n".join([_row(columns), _row(rule), *lines])
 
 

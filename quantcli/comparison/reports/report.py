@@ -9,6 +9,7 @@ from typing import Any
 
 from quantcli.comparison.gates import Baseline, Judgement, Verdict
 from quantcli.comparison.results import Comparison
+from quantcli.inspection import Inspection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +23,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A comparison, the verdicts on it, and the baseline."""
+    """A comparison, the verdicts on it, and the baseline.
+
+    `inspection` is that of the quantized model against the original, if it was made: the HTML
+    report shows it.
+    """
 
     comparison: Comparison
     judgement: Judgement
     baseline: Baseline | None = None
+    inspection: Inspection | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,14 +1,16 @@
-"""The tables of a report as rows of text, for Markdown and for the terminal."""
+"""The tables and sentences of a report as text, for the terminal and for every format."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from quantcli.comparison.gates import Judgement
 from quantcli.comparison.metrics import any_metric, catalogue_name
 from quantcli.comparison.reports.numbers import show, show_apart, show_change, show_interval
 from quantcli.comparison.reports.report import Report
-from quantcli.comparison.results import Comparison, Measurement, group_names
+from quantcli.comparison.results import Comparison, Generated, Measurement, group_names
 from quantcli.comparison.tasks import TASKS
+from quantcli.text import plural
 
 GATE_COLUMNS = ("gate", "limit", "value", "95 % interval", "verdict")
 METRIC_COLUMNS = ("metric", "value", "95 % interval", "what it is")
@@ -16,6 +18,57 @@ SIDE_COLUMNS = ("metric", "original", "quantized", "ratio")
 CHANGE_COLUMNS = ("metric", "baseline", "now", "change")
 UNREACHED_COLUMNS = ("module", "count")
 UNREACHED_TITLE = "Quantized modules that no sample reached"
+
+NUMBERS = frozenset(
+    {"limit", "value", "95 % interval", "original", "quantized", "ratio", "baseline", "now"}
+    | {"change", "count"}
+)
+"""Columns that are aligned right."""
+
+CODE = frozenset(["gate", "metric", "module", "limit"])
+"""Columns that are formatted as code."""
+
+MAX_TEXTS = 20
+"""Maximum number of generated texts: a step summary of GitHub Actions takes 1 MiB."""
+
+
+def verdict(judgement: Judgement) -> tuple[str, str]:
+    """Return the verdict as a word or two, and the rest of the sentence."""
+    if not judgement.verdicts:
+        return "No gates", " were set"
+    note = ", reported only" if judgement.report_only and not judgement.passed else ""
+    return "Passed" if judgement.passed else "Failed", f"{note}: {judgement.summary}"
+
+
+def subject(comparison: Comparison) -> str:
+    """Return what was compared, and on how much, as a sentence."""
+    samples = plural(comparison.samples, "sample")
+    synthetic = ", synthetic" if comparison.synthetic else ""
+    lost = f"; {comparison.lost} of them gave NaN or infinite values" if comparison.lost else ""
+    return f"Compared as {comparison.task} on {samples}{synthetic}{lost}."
+
+
+def environment(comparison: Comparison) -> list[str]:
+    """Return the versions, the hash of the samples, the seed and the time it took."""
+    return [
+        *(f"{name} {version}" for name, version in comparison.versions.items()),
+        f"samples {comparison.sample_hash[:12]}",
+        f"seed {comparison.seed}",
+        f"{comparison.seconds:.1f} s",
+    ]
+
+
+def shown_texts(generated: Sequence[Generated]) -> Sequence[Generated]:
+    """Return at most `MAX_TEXTS` texts, those that differ first if some are left out."""
+    if len(generated) <= MAX_TEXTS:
+        return generated
+    return sorted(generated, key=lambda text: text.same)[:MAX_TEXTS]
+
+
+def texts_left_out(generated: Sequence[Generated]) -> str:
+    """Return how many of the texts are shown, as a sentence."""
+    same = sum(text.same for text in generated)
+    return f"Showing {MAX_TEXTS} of {len(generated)} texts; {same} are the same."
 
 
 def gate_rows(report: Report) -> list[tuple[str, ...]]:
@@ -48,10 +101,7 @@ def side_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """Return name, both values and ratio of each metric of the two models."""
     metrics = comparison.metrics
     rows: list[tuple[str, ...]] = []
-    for name in _ordered(comparison):
-        other = _other_side(name)
-        if other not in metrics or name.endswith("_error"):
-            continue
+    for name, other in sides(comparison):
         ratio = any_metric(name).ratio
         rows.append(
             (
@@ -62,6 +112,16 @@ def side_rows(comparison: Comparison) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def sides(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return the metrics of the original, each with the same one of the quantized model."""
+    pairs = [(name, _other_side(name)) for name in _ordered(comparison)]
+    return [
+        (name, other)
+        for name, other in pairs
+        if other in comparison.metrics and not name.endswith("_error")
+    ]
 
 
 def change_rows(report: Report) -> list[tuple[str, ...]]:

@@ -19,7 +19,8 @@ from quantcli.comparison.gates import (
     save_baseline,
 )
 from quantcli.comparison.reports import Report, annotate, junit, markdown, to_json
-from quantcli.comparison.reports.markdown import MAX_TEXTS, escape
+from quantcli.comparison.reports.markdown import escape
+from quantcli.comparison.reports.rows import MAX_TEXTS
 from quantcli.comparison.results import Generated
 
 METRICS = {
