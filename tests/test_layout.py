@@ -73,6 +73,7 @@ HEAVY = {
     "accelerate",
     "diffusers",
     "huggingface_hub",
+    "matplotlib",
     "numpy",
     "optimum",
     "PIL",

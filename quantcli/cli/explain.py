@@ -83,6 +83,7 @@ def explain(
             "--png", metavar="FILE", callback=options.home, help="Also draw it, as a PNG file."
         ),
     ] = None,
+    html: options.Html = None,
 ) -> None:
     """Explain how a weight is quantized, step by step, in numbers.
 
@@ -93,6 +94,8 @@ def explain(
     from quantcli.api.explaining import explain as explain_weight
 
     _check_picture(png, rows, columns)
+    if html is not None:
+        options.check_page(html)
     found = explain_weight(
         model,
         tensor,
@@ -106,7 +109,7 @@ def explain(
         trust_remote_code=trust_remote_code,
     )
     warn(found.notices)
-    _write(found, png)
+    _write(found, png, html)
     if as_json:
         from quantcli.explanation.record import to_json
 
@@ -119,21 +122,27 @@ def _check_picture(png: Path | None, rows: int, columns: int) -> None:
     """Raise the error for a picture that cannot be drawn or written, before anything is done."""
     if png is None:
         return
-    from quantcli.explanation.picture import check_matplotlib, check_size
+    from quantcli.explanation.picture import check_size
     from quantcli.files import check_writable
+    from quantcli.page import check_installed
 
-    check_writable(png)
     check_size(rows, columns)
-    check_matplotlib()
+    check_installed(("matplotlib",))
+    check_writable(png)
 
 
-def _write(found: Explanation, png: Path | None) -> None:
-    if png is None:
-        return
-    from quantcli.explanation.picture import draw
+def _write(found: Explanation, png: Path | None, html: Path | None) -> None:
     from quantcli.files import write_report
 
-    write_report(png, draw(found))
+    if png is not None:
+        from quantcli.explanation.picture import draw
+
+        write_report(png, draw(found))
+    if html is not None:
+        from quantcli.explanation.page import page
+        from quantcli.page import render
+
+        write_report(html, render(page(found)))
 
 
 def _show(found: Explanation) -> None:

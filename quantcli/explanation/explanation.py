@@ -73,8 +73,8 @@ class Comparison:
     """A dtype on the slice: bits for each value, scales included, and how far values move.
 
     `errors` are restored values minus original ones. The SQNR, in dB, is 10 log10 of the sum of
-    squares of the values over that of the errors: None without an error. `row_sqnr` is that of the
-    whole rows.
+    squares of the values over that of the errors: None without an error, minus infinity if a value
+    has become infinite. `row_sqnr` is that of the whole rows.
     """
 
     dtype: str

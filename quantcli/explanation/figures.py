@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from quantcli.explanation.explanation import Explanation, Grid
+
 DIGITS = 4
 """Significant digits of the largest number."""
 
@@ -54,12 +56,27 @@ def _text(value: float | None, factor: float, decimals: int) -> str:
     return text.removeprefix("-") if not text.strip("-0.") else text  # no -0.000
 
 
+def texts_of(found: Explanation, grid: Grid) -> Scaled:
+    """Return the numbers of the slice as texts; the codes of float8 with all of their digits."""
+    flat = [value for row in grid for value in row]
+    are_floats = grid is found.codes and found.method == "float8"
+    return exact(flat) if are_floats else scaled(flat)
+
+
 def rows_of(texts: Iterable[str], columns: int) -> list[list[str]]:
     """Split texts into rows of `columns` each."""
     found = [*texts]
     return [found[start : start + columns] for start in range(0, len(found), columns)]
 
 
+def largest(*grids: Grid) -> float:
+    """Return the largest absolute value of grids that is finite; 1 if all are 0."""
+    values = (abs(value) for grid in grids for row in grid for value in row)
+    return max((value for value in values if math.isfinite(value)), default=0) or 1.0
+
+
 def decibels(value: float | None) -> str:
     """Return a ratio in dB; None, which is no error at all, is "exact"."""
-    return "exact" if value is None else f"{value:.1f}"
+    if value is None:
+        return "exact"
+    return f"{value:.1f}" if math.isfinite(value) else "-"

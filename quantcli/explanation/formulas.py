@@ -23,7 +23,7 @@ class Step:
 
 
 def steps(weight_format: WeightFormat, span: str) -> tuple[Step, ...]:
-    """Return the steps of a format. A scale is shared by `span`: "row" or "group"."""
+    """Return the steps of a format. A scale is shared by a `span`: "row of 384 values"."""
     if weight_format.is_downcast:
         return _cast(weight_format)
     if weight_format.is_grouped:

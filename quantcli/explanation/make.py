@@ -76,11 +76,17 @@ def explain_tensor(
         half_steps=grid(result.half[:, shown]),
         worked=_worked(planned, values, result, rows, columns),
         comparisons=(own, *casts(values, shown, but=weights)),
-        steps=formulas.steps(weight_format, "group" if planned.group_size else "row"),
+        steps=formulas.steps(weight_format, _shared(planned, values.shape[1])),
         sources=formulas.sources(weight_format),
         notices=(),
     )
     return replace(found, notices=notices_of(found, planned, group_size))
+
+
+def _shared(tensor: TensorPlan, columns: int) -> str:
+    """Return what shares a scale."""
+    size = tensor.group_size
+    return f"group of {size} values" if size else f"row of {columns} values"
 
 
 def _as_if(

@@ -42,9 +42,10 @@ def _error(values: torch.Tensor, restored: torch.Tensor) -> TensorError:
 
 
 def _sqnr(error: TensorError) -> float | None:
-    """Return the SQNR in dB; None without an error, and where a value is infinite."""
-    found = error.sqnr_db
-    return found if math.isfinite(found) and not error.not_finite else None
+    """Return the SQNR in dB: None without an error, minus infinity for infinite values."""
+    if error.not_finite:
+        return -math.inf
+    return None if error.exact else error.sqnr_db
 
 
 def casts(values: torch.Tensor, columns: slice, *, but: str) -> tuple[Comparison, ...]:

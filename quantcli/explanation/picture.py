@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
 from quantcli.explanation.explanation import Comparison, Explanation, Grid
-from quantcli.explanation.figures import decibels, exact, rows_of, scaled
-from quantcli.text import first_line, shorten
+from quantcli.explanation.figures import decibels, largest, rows_of, scaled, texts_of
+from quantcli.text import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,18 +30,6 @@ SIGNED, UNSIGNED = "PuOr", "cividis"
 """Maps that colour-blind eyes tell apart: one with 0 in its middle, one that only grows."""
 
 
-def check_matplotlib() -> None:
-    """Raise `UsageError` if matplotlib is not installed."""
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise UsageError(
-            f"a picture needs the package matplotlib: {first_line(error)}",
-            hint="pip install 'quantcli[report]'",
-        ) from error
-    del mpl
-
-
 def check_size(rows: int, columns: int) -> None:
     """Raise `UsageError` if a slice is too large for a picture."""
     if max(rows, columns) > LARGEST:
@@ -53,7 +40,14 @@ def check_size(rows: int, columns: int) -> None:
 
 
 def draw(found: Explanation) -> bytes:
-    """Return a PNG: the slice at each step, and the errors of the casts in the same colours."""
+    """Return the picture as a PNG."""
+    out = io.BytesIO()
+    figure_of(found).savefig(out, format="png", dpi=DOTS, metadata={"Software": None})
+    return out.getvalue()
+
+
+def figure_of(found: Explanation) -> Figure:
+    """Return the picture: the slice at each step; the errors of all dtypes in the same colours."""
     from matplotlib.figure import Figure
 
     values = _values(found)
@@ -66,12 +60,12 @@ def draw(found: Explanation) -> bytes:
     axes = figure.subplots(2, across, squeeze=False)
     for place, (title, grid, limit) in zip(axes[0], values, strict=False):
         _map(place, found, title, grid, limit)
-    largest = _largest([grid for _, grid in errors])
+    limit = largest(*(grid for _, grid in errors))
     for place, (title, grid) in zip(axes[1], errors, strict=False):
-        _map(place, found, title, grid, largest)
+        _map(place, found, title, grid, limit)
     for place in (*axes[0][len(values) :], *axes[1][len(errors) :]):
         place.set_axis_off()
-    return _png(figure)
+    return figure
 
 
 def _title(found: Explanation) -> str:
@@ -82,13 +76,13 @@ def _title(found: Explanation) -> str:
 
 def _values(found: Explanation) -> list[tuple[str, Grid, float]]:
     """Return title, numbers and colour limit of the maps of the slice. Restored as original."""
-    largest = _largest([found.original])
-    maps = [("original r", found.original, largest)]
+    limit = largest(found.original)
+    maps = [("original r", found.original, limit)]
     if found.codes is not None:
         step = found.steps[3]
-        maps.append((f"{step.title}\n{step.formula}", found.codes, _largest([found.codes])))
+        maps.append((f"{step.title}\n{step.formula}", found.codes, largest(found.codes)))
     back = found.steps[-2]
-    return [*maps, (f"{back.title}\n{back.formula}", found.restored, largest)]
+    return [*maps, (f"{back.title}\n{back.formula}", found.restored, limit)]
 
 
 def _errors(found: Explanation) -> list[tuple[str, Grid]]:
@@ -103,24 +97,18 @@ def _summary(compared: Comparison) -> str:
     )
 
 
-def _largest(grids: list[Grid]) -> float:
-    values = (abs(value) for grid in grids for row in grid for value in row)
-    return max((value for value in values if math.isfinite(value)), default=0) or 1.0
-
-
-def _map(axes: Axes, found: Explanation, title: str, grid: Grid, largest: float) -> None:
+def _map(axes: Axes, found: Explanation, title: str, grid: Grid, limit: float) -> None:
     """Draw one heat map. The integers of an affine format start at 0: their map only grows."""
     are_codes = grid is found.codes
     only_grows = are_codes and found.method == "affine"
     image: Any = axes.imshow(
         grid,
         cmap=UNSIGNED if only_grows else SIGNED,
-        vmin=0 if only_grows else -largest,
-        vmax=largest,
+        vmin=0 if only_grows else -limit,
+        vmax=limit,
         aspect="auto",
     )
-    flat = [value for row in grid for value in row]
-    numbers = exact(flat) if are_codes and found.method == "float8" else scaled(flat)
+    numbers = texts_of(found, grid)
     first, *more = title.split("\n")
     axes.set_title("\n".join([f"{first}{numbers.unit}", *more]), fontsize=9)
     axes.set_xticks(range(len(grid[0])), [*map(str, found.shown_columns)], fontsize=7)
@@ -152,9 +140,3 @@ def _readable(background: Any) -> str:
     """Return black or white, whichever is easier to read on a colour (ITU-R BT.601 luma)."""
     red, green, blue = background[:3]
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DOTS, metadata={"Software": None})
-    return out.getvalue()

@@ -219,7 +219,7 @@ def _colour(tile: Tile) -> str:
     return TILE_COLOURS[tile.colour % len(TILE_COLOURS)]
 
 
-def heat_map(
+def heat_map(  # noqa: PLR0913 - each says one thing of the picture
     title: str,
     values: Sequence[Sequence[float | None]],
     *,
@@ -228,19 +228,26 @@ def heat_map(
     scale: str,
     summary: str,
     table: Table | None = None,
+    texts: Sequence[Sequence[str]] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Chart:
     """Return a heat map of values with a row of `rows` each; None is left blank.
 
-    `scale` is what the values are. The numbers are written into the cells where they have room.
+    `scale` is what the values are. The numbers are written into the cells where they have room, as
+    `texts` if there are any. `limits` are the values of the first and the last colour.
     """
     from plotly import graph_objects as go
 
-    texts = [["" if value is None else f"{value:.3g}" for value in row] for row in values]
+    if texts is None:
+        texts = [["" if value is None else f"{value:.3g}" for value in row] for row in values]
+    low, high = limits or (None, None)
     drawn = [[v if v is not None and math.isfinite(v) else None for v in row] for row in values]
     roomy = len(columns) <= MAX_WRITTEN
     figure = go.Figure(
         go.Heatmap(
             z=drawn,
+            zmin=low,
+            zmax=high,
             x=[*map(escape, columns)],
             y=[*map(escape, rows)],
             text=texts,
