@@ -37,16 +37,22 @@ def clipped(found: QuantizedRows, weight_format: WeightFormat) -> torch.Tensor:
     if weight_format.storage.startswith("float"):
         last = torch.tensor(high, dtype=torch.float64)
         beyond = spacing(last, getattr(torch, weight_format.storage)).item() / 2
-    quotient = quotients(found)
+    quotient = _quotients(found)
     return (quotient > high + beyond) | (quotient < low - beyond)
 
 
-def quotients(found: QuantizedRows) -> torch.Tensor:
-    """Return what is rounded to the codes, in float64: r / S, or (r + shift) / S."""
+def _quotients(found: QuantizedRows) -> torch.Tensor:
+    """Return what the codes stand for without rounding, in float64: r / S, or (r + shift) / S."""
     values = found.values.double()
     if found.shift is not None:
         values = values + found.shift.double()
     return (values / found.scale.double()).nan_to_num(0)
+
+
+def computed_quotients(found: QuantizedRows) -> torch.Tensor:
+    """Return what is rounded to the codes as Quanto computes it: in the dtype of the model."""
+    values = found.values if found.shift is None else found.values + found.shift
+    return (values / found.scale).nan_to_num(0)
 
 
 def limits(found: QuantizedRows, half: torch.Tensor) -> torch.Tensor:

@@ -53,8 +53,8 @@ class Span:
 class Worked:
     """One value step by step: that of the slice with the largest error.
 
-    `index` is its index in the stored tensor. `quotient` is what is rounded to the `code`; both are
-    None of a cast.
+    `index` is its index in the stored tensor. `quotient` is what is rounded to the `code`, as the
+    model's dtype has it; both are None of a cast.
     """
 
     row: int

@@ -142,15 +142,16 @@ def worked(found: Explanation) -> Iterator[str]:
 
 def _worked_steps(found: Explanation) -> Iterator[str]:
     one, weight_format = found.worked, format_named(found.weights)
+    rounded = "" if found.dtype == "float32" else f", in {found.dtype}"
     span, high = found.span_at(one.row, one.column), f"{weight_format.maximum:g}"
     if span.shift is None:
         name = weight_format.storage if found.method == "float8" else "round"
         yield f"S  = {span.largest:.7g} / {high} = {span.scale:.7g}"
-        yield f"q  = {name}(r / S) = {name}({one.quotient:.4f}) = {one.code:g}"
+        yield f"q  = {name}(r / S) = {name}({one.quotient:.7g}) = {one.code:g}{rounded}"
         yield f"r' = S q = {span.scale:.7g} * {one.code:g}"
         return
     yield f"S  = ({span.maximum:.7g} {_minus(span.minimum)}) / {high} = {span.scale:.7g}"
-    yield f"q  = round((r + shift) / S) = round({one.quotient:.4f}) = {one.code:g}"
+    yield f"q  = round((r + shift) / S) = round({one.quotient:.7g}) = {one.code:g}{rounded}"
     yield f"r' = S q - shift = {span.scale:.7g} * {one.code:g} {_minus(span.shift)}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from quantcli.dtypes import SIZES
-from quantcli.explanation.bounds import half_steps, quotients, spacing
+from quantcli.explanation.bounds import computed_quotients, half_steps, spacing
 from quantcli.explanation.explanation import Span
 from quantcli.explanation.measures import cast
 from quantcli.explanation.quantized import quantize_rows
@@ -56,7 +56,7 @@ def result_of(
         restored=found.restored,
         half=half_steps(found, weight_format),
         codes=found.codes,
-        quotients=quotients(found),
+        quotients=computed_quotients(found),
         spans=tuple(spans(found, weight_format, first, columns)),
         bits=_bits(tensor),
     )
