@@ -13,8 +13,16 @@ import typer
 
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
+from quantcli.cli.output import (
+    print_json,
+    print_message,
+    print_result,
+    print_sentence,
+    print_table,
+    warn,
+)
 from quantcli.cli.sampling import report_file
+from quantcli.cli.terminal import can_redraw
 from quantcli.text import plural
 
 if TYPE_CHECKING:
@@ -114,7 +122,7 @@ def _request(given: Mapping[str, Any]) -> CompareRequest:
         device=given["device"],
         revision=given["revision"],
         trust_remote_code=given["trust_remote_code"],
-        show_downloads=sys.stderr.isatty() and not given["quiet"],
+        show_downloads=can_redraw(sys.stderr) and not given["quiet"],
     )
 
 
@@ -220,7 +228,7 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
 
         for table in tables(report):
             print_table(table)
-        print_result(report.judgement.summary)
+        print_sentence(report.judgement.summary)
 
 
 def _one_line(report: Report) -> str:
