@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import torch
 import trained
 import typer
 from safetensors.torch import load_file, save_file
+from terminals import terminal
 
 from quantcli.cli import app
 from quantcli.comparison.reports import FORMATS
@@ -191,21 +191,20 @@ def test_a_gate_on_what_the_samples_reach(compare, pair):
 
 def test_the_libraries_say_nothing(gpt, tmp_path):
     """The one run of a real process, with a bar on a terminal."""
-    reader, writer = pty.openpty()
     words = ["compare", *map(str, gpt), "--samples", "3", "--json"]
-    found = subprocess.run(
-        [sys.executable, "-m", "quantcli", *words],
-        stdout=subprocess.PIPE,
-        stderr=writer,
-        env={**os.environ, "TERM": "xterm"},
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        timeout=120,
-    )
-    os.close(writer)
-    seen = os.read(reader, 65536).decode(errors="replace")
-    os.close(reader)
+    with terminal(80) as (name, read), open(name, "w") as stream:  # noqa: PTH123
+        found = subprocess.run(
+            [sys.executable, "-m", "quantcli", *words],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            env={**os.environ, "TERM": "xterm"},
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        stream.close()
+        seen = read()
     assert json.loads(found.stdout)["passed"] is True
     assert "comparing" in seen
     assert "/6" in seen

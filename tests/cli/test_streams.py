@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -157,20 +156,19 @@ def test_only_a_terminal_wraps_messages(monkeypatch, capsys, stream):
 
 def test_a_reader_that_leaves_early():
     """The one run of a real shell pipe, with a bar on a terminal at the same time."""
-    reader, writer = pty.openpty()
     quantcli = f"{sys.executable} -m quantcli quantize bert --overwrite"
-    found = subprocess.run(
-        ["bash", "-c", f"{quantcli} | true; echo ${{PIPESTATUS[0]}}"],
-        stdout=subprocess.PIPE,
-        stderr=writer,
-        env={**os.environ, "TERM": "xterm"},
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    os.close(writer)
-    seen = os.read(reader, 65536).decode(errors="replace")
-    os.close(reader)
+    with terminal(80) as (name, read), open(name, "w") as stream:  # noqa: PTH123
+        found = subprocess.run(
+            ["bash", "-c", f"{quantcli} | true; echo ${{PIPESTATUS[0]}}"],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            env={**os.environ, "TERM": "xterm"},
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        stream.close()
+        seen = read()
     assert found.stdout == "141\n"
     assert "quantizing" in seen
     assert "Traceback" not in seen
