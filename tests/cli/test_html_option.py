@@ -6,7 +6,6 @@ import importlib.util
 
 import pytest
 from browser import opened, started
-from transformers import BertModel
 
 from quantcli.cli import main
 
@@ -50,10 +49,11 @@ def test_it_opens_in_a_browser(bert, tmp_path):
         assert "no gates" in page.page.inner_text(".badge").lower()
 
 
-def test_models_with_other_tensors_are_compared_without_their_weights(bert, tmp_path, capsys):
-    original, _ = bert
-    BertModel.from_pretrained(original, num_hidden_layers=1).save_pretrained("one-layer")
-    words = ["compare", original, "one-layer", "--samples", "3"]
+def test_models_that_cannot_be_inspected_are_compared_without_their_weights(
+    bert, frozen, tmp_path, capsys
+):
+    _, original = bert
+    words = ["compare", original, str(frozen("bert", "int4")), "--samples", "3"]
     assert main([*words, "--html", "report.html"]) == 0
     assert "weights were not compared" in capsys.readouterr().err
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
