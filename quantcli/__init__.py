@@ -24,14 +24,17 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api.explaining import explain
     from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
+    from quantcli.explanation import Explanation
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
 
     __version__: str
 
 __all__ = [
+    "Explanation",
     "Footprint",
     "Frozen",
     "MachineError",
@@ -45,6 +48,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "compare",
+    "explain",
     "load",
     "plan",
     "quantize",
@@ -52,6 +56,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Explanation": "quantcli.explanation",
     "Footprint": "quantcli.api",
     "Frozen": "quantcli.api",
     "Plan": "quantcli.planning",
@@ -59,6 +64,7 @@ _LAZY = {
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
+    "explain": "quantcli.api.explaining",
     "load": "quantcli.api.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",

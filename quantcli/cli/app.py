@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, inspect, quantize, size, verify
+from quantcli.cli import compare, explain, inspect, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -29,6 +29,7 @@ app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
+app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 
 
@@ -76,9 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _report(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
         words = sys.argv[1:] if arguments is None else arguments
-        from quantcli.cli.usage import explain
+        from quantcli.cli import usage
 
-        return _report(*explain(error, words, _commands()), error.exit_code)
+        return _report(*usage.explain(error, words, _commands()), error.exit_code)
     except MemoryError:
         if debug:
             raise

@@ -89,7 +89,7 @@ def print_table(table: Table) -> None:
     from quantcli.cli.columns import fit
 
     coloured = has_colours(sys.stdout)
-    width = width_of(sys.stdout) if sys.stdout.isatty() else PIPE_WIDTH
+    width = table_width()
     text = io.StringIO()
     console = Console(
         file=text,
@@ -109,6 +109,11 @@ def print_table(table: Table) -> None:
     if caption:
         lines += [*wrap(printable(caption), sys.stdout).splitlines(), ""]
     print_result("\n".join(line.rstrip() for line in lines))
+
+
+def table_width() -> int:
+    """Return how wide a table may be."""
+    return width_of(sys.stdout) if sys.stdout.isatty() else PIPE_WIDTH
 
 
 def warn(notices: Iterable[str]) -> None:
