@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from quantcli.cli.terminal import colour_system
 from quantcli.explanation import facts
 from quantcli.explanation.figures import largest, rows_of, texts_of
 
@@ -79,7 +80,7 @@ class _Slice:
         """Yield a heat map of a grid, in pieces if it is wide. The numbers say all of it."""
         columns, count = self._found.shown_columns, len(self._found.shown_columns)
         numbers = texts_of(self._found, grid)
-        width = max(map(len, (*numbers.texts, str(columns[-1]))))
+        width = max(map(len, (*numbers.texts, str(columns[-1]))))  # without aligning them
         texts = rows_of(numbers.texts, count)
         shade = _shades(grid)
         at_once = self._columns_at_once(count, width)
@@ -91,11 +92,10 @@ class _Slice:
             )
             table.add_column("row", justify="right", no_wrap=True)
             for column in columns[start:stop]:
-                table.add_column(f"{column:>{width}}", no_wrap=True)
+                table.add_column(str(column), justify="right", no_wrap=True)
             for row, values, cells in zip(self._found.shown_rows, grid, texts, strict=True):
                 shown = zip(cells[start:stop], values[start:stop], strict=True)
-                shaded = (Text(text.rjust(width), style=shade(value)) for text, value in shown)
-                table.add_row(str(row), *shaded)
+                table.add_row(str(row), *(Text(text, style=shade(value)) for text, value in shown))
             yield table
 
     def _columns_at_once(self, count: int, width: int) -> int:
@@ -105,7 +105,12 @@ class _Slice:
 
 
 def _shades(grid: Grid) -> Callable[[float], str]:
-    """Return what gives the style of a number: deeper the farther from 0, by its sign."""
+    """Return what gives the style of a number: deeper the farther from 0, by its sign.
+
+    16 colours are too few for that.
+    """
+    if colour_system() == "standard":
+        return lambda _: ""
     most = largest(grid)
 
     def style(value: float) -> str:

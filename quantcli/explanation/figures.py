@@ -1,4 +1,4 @@
-"""Numbers as text that lines up on the decimal point."""
+"""Numbers as text, in units and decimals that they share."""
 
 from __future__ import annotations
 
@@ -41,12 +41,8 @@ def scaled(values: Sequence[float | None], digits: int = DIGITS) -> Scaled:
 
 
 def exact(values: Sequence[float]) -> Scaled:
-    """Return numbers with all of their digits; spaces fill what some lack after the point."""
-    texts = [f"{value:.10g}" for value in values]
-    tails = [len(text) - len(text.partition(".")[0]) for text in texts]
-    longest = max(tails, default=0)
-    padded = (t + " " * (longest - tail) for t, tail in zip(texts, tails, strict=True))
-    return Scaled(tuple(padded), 0)
+    """Return numbers with all of their digits."""
+    return Scaled(tuple(f"{value:.10g}" for value in values), 0)
 
 
 def _text(value: float | None, factor: float, decimals: int) -> str:

@@ -112,7 +112,7 @@ def _map(
 ) -> Chart:
     """Return a heat map of the slice; 0 has the colour in the middle, except of affine codes."""
     numbers = texts_of(found, grid)
-    texts = rows_of([text.strip() for text in numbers.texts], len(grid[0]))
+    texts = rows_of(numbers.texts, len(grid[0]))
     columns = [*map(str, found.shown_columns)]
     rows = [*map(str, found.shown_rows)]
     high = limit or largest(grid)

@@ -119,7 +119,7 @@ def _map(axes: Axes, found: Explanation, title: str, grid: Grid, limit: float) -
         for column, text in enumerate(texts):
             color = _readable(image.cmap(image.norm(grid[row][column])))
             place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": color}
-            axes.text(column, row, text.strip(), **place)
+            axes.text(column, row, text, **place)
 
 
 def _scales(found: Explanation) -> list[str]:
