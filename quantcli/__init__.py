@@ -24,8 +24,10 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api.inspecting import inspect
     from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
+    from quantcli.inspection import Inspection
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Footprint",
     "Frozen",
+    "Inspection",
     "MachineError",
     "ModelError",
     "Plan",
@@ -45,6 +48,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "compare",
+    "inspect",
     "load",
     "plan",
     "quantize",
@@ -54,11 +58,13 @@ __all__ = [
 _LAZY = {
     "Footprint": "quantcli.api",
     "Frozen": "quantcli.api",
+    "Inspection": "quantcli.inspection",
     "Plan": "quantcli.planning",
     "Prediction": "quantcli.api",
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
+    "inspect": "quantcli.api.inspecting",
     "load": "quantcli.api.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",
