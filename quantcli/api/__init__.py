@@ -7,6 +7,7 @@ from quantcli.api.freezing import (
     quantize,
     quantize_request,
 )
+from quantcli.api.inspecting import inspect_frozen
 from quantcli.api.request import (
     MAX_SHARD_SIZE,
     Request,
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "compare_request",
     "default_output",
+    "inspect_frozen",
     "make_compare_request",
     "make_request",
     "peak_rss_bytes",

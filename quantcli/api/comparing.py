@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,14 +105,15 @@ def compare_request(
     request: CompareRequest,
     *,
     progress: Progress | None = None,
+    weights: bool = False,
     on_start: Callable[[Prepared], None] | None = None,
     on_estimate: Callable[[float], None] | None = None,
 ) -> Report:
     """Compare as requested.
 
     Calls `on_start` before it loads the first model, and `on_estimate` after the first sample with
-    about how many seconds are left. Raises `UsageError` for gates that cannot be met before any
-    model is loaded.
+    about how many seconds are left. With `weights` it also inspects the tensors of both models.
+    Raises `UsageError` for gates that cannot be met before any model is loaded.
     """
     if request.task is not None:
         check_requirements(request.requirements, request.task, coverage_known=True)
@@ -127,7 +129,30 @@ def compare_request(
         on_start(prepared)
     comparison = attempt(prepared, progress or NoProgress(), on_estimate)
     requirements = request.requirements
-    return Report(comparison, judge(comparison, requirements), requirements.baseline)
+    judgement = judge(comparison, requirements)
+    report = Report(comparison, judgement, requirements.baseline)
+    return _inspected(report, request) if weights else report
+
+
+def _inspected(report: Report, request: CompareRequest) -> Report:
+    """Return the report with the tensors of the quantized model against the original's.
+
+    Models may be compared whose tensors have nothing to do with each other: a notice says so then.
+    """
+    from quantcli.api.inspecting import inspect
+
+    try:
+        inspection = inspect(
+            request.quantized,
+            against=request.original,
+            revision=request.revision,
+            trust_remote_code=request.trust_remote_code,
+        )
+    except (ModelError, UsageError) as error:
+        notice = f"the weights were not compared: {error.message}"
+        notices = (*report.comparison.notices, notice)
+        return replace(report, comparison=replace(report.comparison, notices=notices))
+    return replace(report, inspection=inspection)
 
 
 def _sample_options(table: Compare) -> SampleOptions:

@@ -14,6 +14,8 @@ from quantcli.inspection import Histogram, Inspection, TensorInspection
 from quantcli.paths import model_name
 
 if TYPE_CHECKING:
+    from quantcli.api.freezing import Frozen
+    from quantcli.api.request import Request
     from quantcli.execute import Progress
     from quantcli.inspection.contents import Contents
     from quantcli.inspection.pairs import Pair
@@ -70,6 +72,17 @@ def inspect(  # noqa: PLR0913 - each is an option of the command line
         trust_remote_code=trust_remote_code,
     )
     return inspect_request(request, jobs=jobs)
+
+
+def inspect_frozen(frozen: Frozen, request: Request) -> Inspection:
+    """Return what `quantize` has just written against the original that it was made from."""
+    return inspect(
+        frozen.output,
+        against=request.model,
+        revision=request.revision,
+        class_name=request.class_name,
+        trust_remote_code=request.trust_remote_code,
+    )
 
 
 def inspect_request(

@@ -14,7 +14,6 @@ import typer
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
-from quantcli.cli.sampling import report_file
 from quantcli.text import plural
 
 if TYPE_CHECKING:
@@ -67,13 +66,13 @@ def compare(
     baseline: sampling.Baseline = None,
     max_regression: sampling.MaxRegression = None,
     save_baseline: sampling.SaveBaseline = None,
-    markdown: Annotated[Path | None, report_file("markdown", "Write a report in Markdown.")] = None,
+    markdown: Annotated[
+        Path | None, options.report_file("markdown", "Write a report in Markdown.")
+    ] = None,
     junit: Annotated[
-        Path | None, report_file("junit", "Write JUnit XML with a test case per gate.")
+        Path | None, options.report_file("junit", "Write JUnit XML with a test case per gate.")
     ] = None,
-    html: Annotated[
-        Path | None, report_file("html", "Write a report with charts as one HTML file.")
-    ] = None,
+    html: options.Html = None,
     revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
     trust_remote_code: options.TrustRemoteCode = False,
@@ -88,7 +87,7 @@ def compare(
     given = locals()
     request = _request(given)
     files = _files(given)
-    report = _compare(request, quiet=quiet)
+    report = _compare(request, weights=html is not None, quiet=quiet)
     _write_files(report, files, save_baseline)
     _show(report, as_json=as_json, quiet=quiet)
     if not report.judgement.exit_ok:
@@ -133,13 +132,11 @@ def _files(given: Mapping[str, Any]) -> dict[str, Path]:
         if path is not None:
             check_writable(path)
     if "html" in files:
-        from quantcli.page import check_installed
-
-        check_installed()
+        options.check_page(files["html"])
     return files
 
 
-def _compare(request: CompareRequest, *, quiet: bool) -> Report:
+def _compare(request: CompareRequest, *, weights: bool, quiet: bool) -> Report:
     from quantcli import api
     from quantcli.cli.progress import make_steps
     from quantcli.upstream.versions import version_warnings
@@ -156,6 +153,7 @@ def _compare(request: CompareRequest, *, quiet: bool) -> Report:
         return api.compare_request(
             request,
             progress=make_steps(quiet=quiet),
+            weights=weights,
             on_start=on_start,
             on_estimate=None if quiet else _print_estimate,
         )

@@ -11,7 +11,6 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.output import print_json, print_result, print_table, warn
-from quantcli.cli.sampling import report_file
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
@@ -93,10 +92,8 @@ def inspect(
     class_name: options.ClassName = None,
     trust_remote_code: options.TrustRemoteCode = False,
     jobs: options.Jobs = None,
+    html: options.Html = None,
     as_json: options.Json = False,
-    html: Annotated[
-        Path | None, report_file("html", "Write a page with charts as one HTML file.")
-    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress or warnings.")] = False,
 ) -> None:
     """Show what is in a model tensor by tensor, and how far it is from the original.
@@ -109,6 +106,8 @@ def inspect(
         raise UsageError(
             "--histogram shows one tensor", hint="leave out the other tensors and --depth"
         )
+    if html is not None:
+        options.check_page(html)
     from quantcli.api.inspecting import InspectRequest
     from quantcli.paths import model_name
 
@@ -122,8 +121,6 @@ def inspect(
         trust_remote_code=trust_remote_code,
         show_downloads=sys.stderr.isatty() and not quiet,
     )
-    if html is not None:
-        _check_page(html)
     found = _run(request, jobs=jobs, quiet=quiet)
     if html is not None:
         _write_page(html, found)
@@ -156,23 +153,6 @@ def _run(request: InspectRequest, *, jobs: int | None, quiet: bool) -> Inspectio
     return found
 
 
-def _check_page(path: Path) -> None:
-    """Raise `UsageError` or `MachineError` if a page could not be made, or not be written."""
-    from quantcli.files import check_writable
-    from quantcli.page import check_installed
-
-    check_installed()
-    check_writable(path)
-
-
-def _write_page(path: Path, found: Inspection) -> None:
-    from quantcli.files import write_report
-    from quantcli.inspection.page import page
-    from quantcli.page import render
-
-    write_report(path, render(page(found)))
-
-
 def not_finite(found: Inspection) -> list[str]:
     """Return a notice for each of the first few tensors that hold NaN or infinite values."""
     from quantcli.text import some
@@ -183,6 +163,14 @@ def not_finite(found: Inspection) -> list[str]:
         if (error := tensor.error) is not None and error.not_finite
     ]
     return [f"NaN or infinite values, left out of the figures: {some(names)}"] if names else []
+
+
+def _write_page(path: Path, found: Inspection) -> None:
+    from quantcli.files import write_report
+    from quantcli.inspection.page import page
+    from quantcli.page import render
+
+    write_report(path, render(page(found)))
 
 
 def _show(found: Inspection, *, depth: int | None, order: str, limit: int | None) -> None:

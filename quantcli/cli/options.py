@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,6 +65,11 @@ def home(value: Path | None) -> Path | None:
 def _size(value: str) -> str:
     parse_size(value)
     return value
+
+
+def report_file(name: str, text: str) -> Any:
+    """Return the option for a file in a report format, with its help text."""
+    return typer.Option(f"--{name}", metavar="FILE", callback=home, help=text)
 
 
 Model = Annotated[
@@ -210,3 +215,15 @@ QuietReport = Annotated[
     bool,
     typer.Option("-q", "--quiet", help="No progress or warnings; print one line."),
 ]
+
+
+def check_page(path: Path) -> None:
+    """Raise `UsageError` or `MachineError` if an HTML page cannot be made, or not written here."""
+    from quantcli.files import check_writable
+    from quantcli.page import check_installed
+
+    check_installed()
+    check_writable(path)
+
+
+Html = Annotated[Path | None, report_file("html", "Write a report with charts as one HTML file.")]

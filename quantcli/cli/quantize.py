@@ -13,6 +13,7 @@ import typer
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
+from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,6 +47,7 @@ def quantize(
     overwrite: options.Overwrite = False,
     class_name: options.ClassName = None,
     allow_unquantized: options.AllowUnquantized = False,
+    html: options.Html = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -56,6 +58,10 @@ def quantize(
     is installed.
     """
     began = time.perf_counter()
+    if html is not None:
+        if dry_run:
+            raise UsageError("--html shows what was written", hint="leave out --dry-run")
+        options.check_page(html)
     from quantcli.api import make_request
     from quantcli.upstream.versions import version_warnings
 
@@ -82,7 +88,10 @@ def quantize(
         _show_plan(request, output, as_json=as_json, quiet=quiet)
     else:
         frozen = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
-        _show(frozen, time.perf_counter() - began, as_json=as_json, quiet=quiet)
+        seconds = time.perf_counter() - began
+        if html is not None:
+            _write_report(html, frozen, request)
+        _show(frozen, seconds, as_json=as_json, quiet=quiet)
 
 
 def _run(
@@ -116,6 +125,22 @@ def _run(
             for name, count in frozen.zero_rows.items()
         )
     return frozen
+
+
+def _write_report(path: Path, frozen: Frozen, request: Request) -> None:
+    """Write the HTML report: the new directory against the original."""
+    from quantcli.api import inspect_frozen, peak_rss_bytes
+    from quantcli.files import write_report
+    from quantcli.inspection.page import page
+    from quantcli.page import render
+    from quantcli.text import format_bytes
+
+    ran = {
+        "coverage": f"{frozen.plan.coverage:.1%} of the weights",
+        "quantized in": f"{frozen.seconds:.1f} s",
+        "peak memory": format_bytes(peak_rss_bytes()),
+    }
+    write_report(path, render(page(inspect_frozen(frozen, request), ran)))
 
 
 def _print_interrupted(request: Request, output: Path | None) -> None:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from quantcli.cli.options import home
 from quantcli.comparison.tasks import TASKS
-
-
-def report_file(name: str, text: str) -> Any:
-    """Return the option for a file in a report format, with its help text."""
-    return typer.Option(f"--{name}", metavar="FILE", callback=home, help=text)
-
 
 Task = Annotated[
     str | None,

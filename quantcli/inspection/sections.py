@@ -21,6 +21,9 @@ WORST = 20
 HEIGHT = 380
 """Height of the treemap of the original, in CSS pixels; the other's is in proportion."""
 
+_LAYER = re.compile(r"\.(\d+)(?=\.|$)")
+"""The first number in a name: that of a layer."""
+
 LOWEST = 110
 """Minimum height of a treemap, in CSS pixels."""
 
@@ -89,10 +92,21 @@ def _modules(inspection: Inspection) -> Sequence[ModuleInspection]:
 
 
 def _paths(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the paths of tiles. A module with tensors of its own beside submodules gets two."""
-    paths = [tuple((name or "the model").split(".")) for name in names]
+    """Return the paths of tiles: a stack, a layer of it, and what is left of the name.
+
+    A module with tensors of its own beside modules in it gets a tile of its own.
+    """
+    paths = [_path(name or "the model") for name in names]
     inner = {path[:depth] for path in paths for depth in range(len(path))}
     return [(*path, "(its own)") if path in inner else path for path in paths]
+
+
+def _path(name: str) -> tuple[str, ...]:
+    number = _LAYER.search(name)
+    if number is None:
+        return tuple(name.split(".", 1))
+    parts = (name[: number.start()], number[1], name[number.end() + 1 :])
+    return tuple(filter(None, parts))
 
 
 def _colours(inspection: Inspection) -> dict[str, int]:
@@ -172,7 +186,3 @@ def _worst(measured: Sequence[TensorInspection]) -> Table:
         numbers=frozenset({"SQNR, dB", "cosine", "max error", "share"}),
         code=frozenset({"tensor"}),
     )
-
-
-_LAYER = re.compile(r"\.(\d+)(?=\.|$)")
-"""The first number in a name: that of a layer."""

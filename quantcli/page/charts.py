@@ -165,8 +165,8 @@ TILE_COLOURS = ("#b8bfc7", "#0072b2", "#e69f00", "#56b4e9", "#cc79a7", "#009e73"
 LIGHT_TEXT = {"#0072b2"}
 """The colours that take white text; the others take black."""
 
-INNER = "#e7eaee"
-"""The colour of a module with modules in it."""
+INNER, INNER_TEXT = "#e7eaee", "#24292f"
+"""The colours of a module with modules in it; the script changes them in dark mode."""
 
 
 def treemap(title: str, tiles: Sequence[Tile], *, root: str, summary: str, height: int) -> Chart:
@@ -188,8 +188,12 @@ def treemap(title: str, tiles: Sequence[Tile], *, root: str, summary: str, heigh
             parents=["", *(_id(path[:-1]) for path, *_ in nodes)],
             values=[totals[()], *(nbytes for _, nbytes, *_ in nodes)],
             text=["", *(label for *_, label, _ in nodes)],
-            marker={"colors": colours, "line": {"width": 1}, "pad": {"t": LINE}},
-            textfont={"color": ["#fff" if c in LIGHT_TEXT else "#000" for c in colours]},
+            marker={
+                "colors": colours,
+                "line": {"width": 1},
+                "pad": {"t": LINE, "l": 2, "r": 2, "b": 2},
+            },
+            textfont={"color": [_text_colour(colour) for colour in colours]},
             pathbar={"visible": False},
             branchvalues="total",
             textinfo="label+text",
@@ -199,6 +203,12 @@ def treemap(title: str, tiles: Sequence[Tile], *, root: str, summary: str, heigh
     )
     figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
     return _chart(title, summary, figure, height)
+
+
+def _text_colour(colour: str) -> str:
+    if colour == INNER:
+        return INNER_TEXT
+    return "#fff" if colour in LIGHT_TEXT else "#000"
 
 
 def _id(path: tuple[str, ...]) -> str:

@@ -3,6 +3,8 @@
   "use strict";
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const PAPER = 680; // a sheet of A4 or letter paper without its margins
+  const LIGHT_TILES = /#e7eaee|#24292f/g; // INNER and INNER_TEXT of charts.py
+  const DARK_TILES = { "#e7eaee": "#2a323a", "#24292f": "#e6e9ec" };
   const plots = [...document.querySelectorAll(".plot")];
 
   function theme(isDark) {
@@ -22,12 +24,14 @@
 
   // width: undefined to fit the page, or CSS pixels
   function draw(plot, isDark, width) {
-    const { data, layout } = JSON.parse(document.getElementById(plot.dataset.figure).textContent);
+    const text = document.getElementById(plot.dataset.figure).textContent;
+    const { data, layout } = JSON.parse(isDark ? text.replace(LIGHT_TILES, (c) => DARK_TILES[c]) : text);
     const narrow = plot.clientWidth < 480;
     const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" };
     const all = { margin: { l: 8, r: 8, t: 28, b: 40 }, legend, ...layout, width, template: { layout: theme(isDark) } };
     if (narrow && !width) all.font = { size: 11 };
-    return Plotly.react(plot, data, all, { responsive: true, displayModeBar: false, doubleClick: "reset" });
+    const config = { responsive: true, displayModeBar: false, doubleClick: "reset" };
+    return Plotly.react(plot, data, all, config).then(() => width || Plotly.Plots.resize(plot));
   }
 
   function drawAll(isDark, width) {

@@ -51,7 +51,7 @@ class Baseline:
 def save_baseline(path: str | os.PathLike[str], comparison: Comparison) -> None:
     """Write the metrics of a comparison, whole or not at all. Raises `MachineError`."""
     metrics = {
-        name: {key: _finite(value) for key, value in asdict(measured).items()}
+        name: {key: _finite(getattr(measured, key)) for key in ("value", "low", "high")}
         for name, measured in comparison.metrics.items()
     }
     data = {

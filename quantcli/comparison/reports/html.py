@@ -55,15 +55,12 @@ def page(report: Report) -> Page:
 
 
 def _badge(judgement: Judgement) -> Badge:
+    if not judgement.verdicts:
+        return Badge(words="No gates", sentence="The metrics were measured, not judged.")
     words, sentence = rows.verdict(judgement)
-    tone: Tone = "good" if judgement.passed else "bad"
-    if any(verdict.uncertain for verdict in judgement.verdicts) and judgement.passed:
-        tone = "unsure"
-    return Badge(
-        words=words,
-        sentence=f"{sentence.lstrip(',: ').capitalize()}.",
-        tone=tone if judgement.verdicts else "plain",
-    )
+    uncertain = any(verdict.uncertain for verdict in judgement.verdicts)
+    tone: Tone = "bad" if not judgement.passed else "unsure" if uncertain else "good"
+    return Badge(words=words, sentence=f"{sentence.lstrip(',: ').capitalize()}.", tone=tone)
 
 
 def _tones(report: Report) -> list[Tone]:
