@@ -156,6 +156,17 @@ def test_two_originals(tiny_model):
     assert inspect(whole, against=whole).error.exact
 
 
+def test_a_tensor_that_only_one_model_ties(tiny_model):
+    untied, tied = tiny_model("llama-untied"), tiny_model("llama-tied")
+    before, after = load_file(tied / "model.safetensors"), load_file(untied / "model.safetensors")
+    expected = plain_error(before["model.embed_tokens.weight"], after["lm_head.weight"])
+    (head,) = inspect(untied, ["lm_head"], against=tied).tensors
+    assert_close(head.error, expected, head.name)
+    (head,) = inspect(tied, ["lm_head"], against=untied).tensors
+    assert head.bytes == 0
+    assert head.error.noise == pytest.approx(head.error.values * expected.mse)
+
+
 def edited(folder, target, change):
     """Copy a checkpoint with its tensors changed."""
     shutil.copytree(folder, target)
