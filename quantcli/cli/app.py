@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, quantize, size, verify
+from quantcli.cli import compare, completion, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -29,6 +29,7 @@ app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+app.command("completion", epilog=completion.EXAMPLES)(completion.completion)
 
 
 def _version(wanted: bool) -> None:
@@ -56,6 +57,9 @@ def run() -> NoReturn:
     # garbage collection takes a quarter of the time of importing torch and transformers, and most
     # of a second when the interpreter exits
     gc.disable()
+    if shell := os.environ.get(completion.VARIABLE):
+        print_result(completion.answer(app, shell, sys.argv[1:]))
+        sys.exit(0)
     code = main()
     gc.freeze()
     sys.exit(code)

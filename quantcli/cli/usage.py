@@ -22,6 +22,7 @@ _TAKES = {
     "size": "takes one MODEL: run it once for each",
     "compare": "takes two models: ORIGINAL QUANTIZED",
     "verify": "takes one DIR: run it once for each",
+    "completion": "takes one SHELL",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
