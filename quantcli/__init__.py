@@ -4,6 +4,7 @@
     out = quantcli.quantize("org/name", weights="int8", output="dir")
     model = quantcli.load("dir")
     report = quantcli.compare("org/name", "dir")
+    plain = quantcli.dequantize("dir", output="plain")
 
 Nothing heavy is imported until it is used. transformers loads frozen directories wherever this
 package is installed: torch imports it, by its entry point.
@@ -24,6 +25,7 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
     from quantcli.planning import Plan
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Dequantized",
     "Footprint",
     "Frozen",
     "MachineError",
@@ -45,6 +48,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "compare",
+    "dequantize",
     "load",
     "plan",
     "quantize",
@@ -52,6 +56,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Dequantized": "quantcli.api.dequantizing",
     "Footprint": "quantcli.api",
     "Frozen": "quantcli.api",
     "Plan": "quantcli.planning",
@@ -59,6 +64,7 @@ _LAZY = {
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
+    "dequantize": "quantcli.api.dequantizing",
     "load": "quantcli.api.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, quantize, size, verify
+from quantcli.cli import compare, dequantize, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -29,6 +29,7 @@ app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+app.command("dequantize", epilog=dequantize.EXAMPLES)(dequantize.dequantize)
 
 
 def _version(wanted: bool) -> None:

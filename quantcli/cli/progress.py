@@ -18,11 +18,13 @@ LOG_SECONDS = 5.0
 """The time between two lines in a log; the last line comes at the end."""
 
 
-def make_progress(*, quiet: bool) -> Progress | None:
+def make_progress(*, quiet: bool, what: str = "quantizing") -> Progress | None:
     """Return a bar if standard error is a terminal, else lines; None if `quiet`."""
     if quiet:
         return None
-    return Bar() if sys.stderr.isatty() else Lines()
+    progress = Bar() if sys.stderr.isatty() else Lines()
+    progress.what = what
+    return progress
 
 
 def make_steps(*, quiet: bool) -> Progress | None:
@@ -76,6 +78,8 @@ class Bar:
 class Lines:
     """Lines for a log: bytes done, and speed."""
 
+    what = "quantizing"
+
     def __init__(self) -> None:
         self._total = 0
         self._done = 0
@@ -102,7 +106,7 @@ class Lines:
         speed = self._done / 1e9 / max(now - self._began, 1e-9)
         share = self._done / self._total if self._total else 1.0
         print_message(
-            f"quantizing: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
+            f"{self.what}: {self._done / 1e9:.3f} of {self._total / 1e9:.3f} GB "
             f"({share:.0%}), {speed:.2f} GB/s"
         )
 

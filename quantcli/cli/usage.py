@@ -22,6 +22,7 @@ _TAKES = {
     "size": "takes one MODEL: run it once for each",
     "compare": "takes two models: ORIGINAL QUANTIZED",
     "verify": "takes one DIR: run it once for each",
+    "dequantize": "takes one DIR",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
@@ -52,7 +53,7 @@ def _extra_hint(path: str, extra: str) -> str:
     dtype = canonical(extra)
     if command in ("quantize", "size") and dtype in WEIGHTS:
         return f"use -w {dtype}"
-    if command == "quantize" and " " not in extra:
+    if command in ("quantize", "dequantize") and " " not in extra:
         return f"use -o {extra}"
     return f"{path} {_TAKES.get(command, 'takes no such argument')}"
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def with_sources(
-    entries: Mapping[str, FrozenEntry], skeleton: Skeleton
-) -> dict[str, FrozenEntry]:
+def with_sources(entries: Mapping[str, FrozenEntry], skeleton: Skeleton) -> dict[str, FrozenEntry]:
     """Return the entries with their sources, as transformers would name and shape them.
 
     Only entries of the skeleton's own class are converted; those of other classes keep their names.

@@ -104,9 +104,7 @@ def _pieces(entry: FrozenEntry, dtype: str) -> Iterator[Output]:
         raise ModelError(f"the sources of {entry.name} have other sizes than it", hint=HINT)
     start = 0
     for name, shape in sources.items():
-        yield Output(
-            stored=Stored(name=name, dtype=dtype, shape=shape), entry=entry, start=start
-        )
+        yield Output(stored=Stored(name=name, dtype=dtype, shape=shape), entry=entry, start=start)
         start += math.prod(shape)
 
 

@@ -206,9 +206,7 @@ class _Run:
         with self._lock:
             if index not in self._files:
                 path = self._folder / self._work.shards[index]
-                self._files[index] = ShardFile(
-                    path, self._work.stored(index), self._work.metadata
-                )
+                self._files[index] = ShardFile(path, self._work.stored(index), self._work.metadata)
             return self._files[index]
 
     def _done(self, index: int, nbytes: int) -> None:
