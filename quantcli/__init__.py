@@ -25,9 +25,11 @@ from quantcli.loading.registration import install as _install
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
     from quantcli.api.explaining import explain
+    from quantcli.api.inspecting import inspect
     from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
     from quantcli.explanation import Explanation
+    from quantcli.inspection import Inspection
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
 
@@ -37,6 +39,7 @@ __all__ = [
     "Explanation",
     "Footprint",
     "Frozen",
+    "Inspection",
     "MachineError",
     "ModelError",
     "Plan",
@@ -49,6 +52,7 @@ __all__ = [
     "__version__",
     "compare",
     "explain",
+    "inspect",
     "load",
     "plan",
     "quantize",
@@ -59,12 +63,14 @@ _LAZY = {
     "Explanation": "quantcli.explanation",
     "Footprint": "quantcli.api",
     "Frozen": "quantcli.api",
+    "Inspection": "quantcli.inspection",
     "Plan": "quantcli.planning",
     "Prediction": "quantcli.api",
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
     "explain": "quantcli.api.explaining",
+    "inspect": "quantcli.api.inspecting",
     "load": "quantcli.api.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, explain, inspect, quantize, size, verify
+from quantcli.cli import compare, completion, explain, inspect, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -28,9 +28,10 @@ app = typer.Typer(
 app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
-app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
-app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
+app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
+app.command("completion", epilog=completion.EXAMPLES)(completion.completion)
 
 
 def _version(wanted: bool) -> None:
@@ -58,6 +59,9 @@ def run() -> NoReturn:
     # garbage collection takes a quarter of the time of importing torch and transformers, and most
     # of a second when the interpreter exits
     gc.disable()
+    if shell := os.environ.get(completion.VARIABLE):
+        print_result(completion.answer(app, shell, sys.argv[1:]))
+        sys.exit(0)
     code = main()
     gc.freeze()
     sys.exit(code)

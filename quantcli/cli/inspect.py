@@ -45,7 +45,7 @@ def inspect(
     tensors: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TENSOR]...",
+            metavar="TENSOR",
             help="Globs of tensor names, or names of modules. [default: all]",
             show_default=False,
         ),

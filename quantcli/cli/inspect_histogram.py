@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +14,10 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 """Blocks of 0 to 8 eighths of a character."""
 
 WIDTH = 80
-"""The width of a histogram: that of the narrowest terminal in use."""
+"""The width of a histogram that does not go to a terminal."""
+
+LEAST_BAR = 4
+"""Minimum width of the longest bar."""
 
 GAP = "  "
 
@@ -50,7 +54,7 @@ def _bars(histogram: Histogram, sides: list[tuple[str, Distribution]]) -> Iterat
     columns = [[name, *(f"{count:,}" for count in side.bins)] for name, side in sides]
     first = ["from", *(f"{edge:.4g}" for edge in histogram.edges[:-1])]
     used = sum(len(GAP) + _widest(column) for column in [first, *columns]) - len(GAP)
-    room = (WIDTH - used) // len(sides) - len(GAP)
+    room = max(LEAST_BAR, (_width() - used) // len(sides) - len(GAP))
     most = max(count for _, side in sides for count in side.bins) or 1
     aligned = [_right(first)]
     for (_, side), column in zip(sides, columns, strict=True):
@@ -71,6 +75,10 @@ def blocks_show() -> bool:
     """Return whether standard output can show blocks: it is in UTF-8, and no dumb terminal."""
     is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return is_utf_8 and not (sys.stdout.isatty() and os.environ.get("TERM") == "dumb")
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
 
 
 def _numbers(sides: list[tuple[str, Distribution]]) -> Iterator[str]:

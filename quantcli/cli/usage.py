@@ -24,6 +24,7 @@ _TAKES = {
     "explain": "takes one MODEL and one TENSOR",
     "inspect": "takes one DIR or MODEL, then names of tensors",
     "verify": "takes one DIR: run it once for each",
+    "completion": "takes one SHELL",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}

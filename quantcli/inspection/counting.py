@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import torch
 
+from quantcli.execute.run import one_thread_each
 from quantcli.execute.workspace import Workspace
 from quantcli.inspection import values
 from quantcli.inspection.histogram import QUANTILES, Distribution, Histogram, bin_bounds, quantile
@@ -47,7 +48,7 @@ class _Extremes:
     not_finite: int = 0
     zeros: int = 0
     total: float = 0.0
-    codes: set[float] = field(default_factory=set)
+    codes: torch.Tensor = field(default_factory=lambda: torch.zeros(256, dtype=torch.bool))
 
     @property
     def mean(self) -> float:
@@ -57,8 +58,8 @@ class _Extremes:
         found = _finite(block.values)
         self.not_finite += block.values.numel() - found.numel()
         self.count += found.numel()
-        if block.codes is not None and len(self.codes) < 1 << 8:
-            self.codes.update(block.codes.float().unique().tolist())
+        if block.codes is not None:
+            self.codes |= torch.bincount(block.codes.view(torch.uint8), minlength=256) > 0
         if not found.numel():
             return
         low, high = found.aminmax()
@@ -77,6 +78,11 @@ def histogram(
     """
     rows = result.rows(name)
     models = [result] if original is None else [result, original]
+    with one_thread_each():
+        return _histogram(full, name, rows, models, bins)
+
+
+def _histogram(full: str, name: str, rows: Rows, models: list[Values], bins: int) -> Histogram:
     sides = [_Side(name, rows, each, compute_dtype(each.dtype(name))) for each in models]
     extremes = [_extremes(side) for side in sides]
     low, high = _range(extremes)
@@ -92,7 +98,7 @@ def histogram(
         tensor=full,
         edges=tuple(low + (high - low) * bound / FINE for bound in bounds),
         values=found[0],
-        original=found[1] if original is not None else None,
+        original=found[1] if len(found) > 1 else None,
     )
 
 
@@ -118,7 +124,7 @@ def _counted(side: _Side, extremes: _Extremes, low: float, high: float) -> tuple
     counts = torch.zeros(FINE, dtype=torch.int64)
     for block in side.blocks():
         found = _finite(block.values).double()
-        index = ((found - low) * (FINE / (high - low))).to(torch.int64).clamp_(0, FINE - 1)
+        index = ((found - low) * (FINE / (high - low))).to(torch.int32).clamp_(0, FINE - 1)
         counts += torch.bincount(index, minlength=FINE)
         squares += float(found.sub_(mean).square_().sum())
     return counts.tolist(), squares
@@ -145,7 +151,7 @@ def _distribution(
         deviation=math.sqrt(squares / max(1, extremes.count)),
         quantiles=_quantiles(counts, edges, extremes),
         bins=tuple(sum(counts[start:stop]) for start, stop in pairwise(bounds)),
-        distinct=len(extremes.codes) or None,
+        distinct=int(extremes.codes.sum()) or None,
     )
 
 
@@ -161,5 +167,6 @@ def _quantiles(
 
 
 def _finite(values: torch.Tensor) -> torch.Tensor:
-    finite = values.isfinite()
-    return values if bool(finite.all()) else values[finite]
+    # the sum of finite float32 values is finite in float64, and faster than asking each of them
+    is_finite = math.isfinite(float(values.sum(dtype=torch.float64)))
+    return values if is_finite else values[values.isfinite()]

@@ -18,6 +18,7 @@ from quantcli.execute.workspace import Workspace
 from quantcli.inspection import values
 from quantcli.inspection.error import TensorError
 from quantcli.inspection.pairs import Pair
+from quantcli.inspection.records import TensorInspection
 from quantcli.inspection.sums import block_error
 from quantcli.inspection.values import Values, compute_dtype, ranges
 
@@ -56,8 +57,17 @@ def _tasks(pair: Pair, names: Collection[str], stack: ExitStack) -> Iterator[_Ta
     original = stack.enter_context(pair.original.values())
     for name, (found, known) in pair.tensors.items():
         full = pair.result.full(name)
-        if full in names and found.is_stored and known.is_stored and is_comparable(result, name):
+        if full in names and _have_values(found, known) and is_comparable(result, name):
             yield _Task(full, name, found.numel * SIZES[original.dtype(name)], result, original)
+
+
+def _have_values(found: TensorInspection, known: TensorInspection) -> bool:
+    """Return whether a tensor is to be compared: it is stored, and not only as another one.
+
+    One that is tied in one model alone is compared with the tensor that it is tied to.
+    """
+    computed = "compute" in (found.action, known.action)
+    return not computed and (found.is_stored or known.is_stored)
 
 
 def is_comparable(result: Values, name: str) -> bool:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import quantcli
 from quantcli.api.inspecting import inspect
 from quantcli.errors import ModelError, UsageError
-from quantcli.inspection import values
+from quantcli.inspection import fold, in_order, values
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_modules_pool_the_sums_of_their_tensors(frozen, tiny_model):
     original, folder = tiny_model("llama-untied"), frozen("llama-untied", "int4")
     before, after = states(original, folder)
     found = inspect(folder, against=original)
-    for module in quantcli.inspection.fold(found, 3):
+    for module in fold(found, 3):
         names = [each.name for each in found.tensors if each.module.startswith(module.name)]
         names = [name for name in names if ".".join(name.split(".")[:-1][:3]) == module.name]
         both = ([*map(torch.flatten, map(state.get, names))] for state in (before, after))
@@ -156,6 +156,17 @@ def test_two_originals(tiny_model):
     assert inspect(whole, against=whole).error.exact
 
 
+def test_a_tensor_that_only_one_model_ties(tiny_model):
+    untied, tied = tiny_model("llama-untied"), tiny_model("llama-tied")
+    before, after = load_file(tied / "model.safetensors"), load_file(untied / "model.safetensors")
+    expected = plain_error(before["model.embed_tokens.weight"], after["lm_head.weight"])
+    (head,) = inspect(untied, ["lm_head"], against=tied).tensors
+    assert_close(head.error, expected, head.name)
+    (head,) = inspect(tied, ["lm_head"], against=untied).tensors
+    assert head.bytes == 0
+    assert head.error.noise == pytest.approx(head.error.values * expected.mse)
+
+
 def edited(folder, target, change):
     """Copy a checkpoint with its tensors changed."""
     shutil.copytree(folder, target)
@@ -175,7 +186,7 @@ def test_values_that_are_not_finite_are_counted_and_come_first(tiny_model, tmp_p
 
     folder = edited(original, tmp_path / "bad", damage)
     found = inspect(folder, against=original)
-    first, second = quantcli.inspection.in_order(found.tensors, "sqnr")[:2]
+    first, second = in_order(found.tensors, "sqnr")[:2]
     assert (first.name, second.name) == (bad, good)
     assert (first.error.not_finite, first.error.not_finite_changed) == (2, 2)
     assert not first.error.exact
