@@ -24,9 +24,11 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api.explaining import explain
     from quantcli.api.inspecting import inspect
     from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
+    from quantcli.explanation import Explanation
     from quantcli.inspection import Inspection
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Explanation",
     "Footprint",
     "Frozen",
     "Inspection",
@@ -48,6 +51,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "compare",
+    "explain",
     "inspect",
     "load",
     "plan",
@@ -56,6 +60,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Explanation": "quantcli.explanation",
     "Footprint": "quantcli.api",
     "Frozen": "quantcli.api",
     "Inspection": "quantcli.inspection",
@@ -64,6 +69,7 @@ _LAZY = {
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
+    "explain": "quantcli.api.explaining",
     "inspect": "quantcli.api.inspecting",
     "load": "quantcli.api.loading",
     "plan": "quantcli.api",

@@ -45,11 +45,15 @@ class MachineError(QuantcliError):
     exit_code = 4
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word closest to `word`, or None if none is close."""
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
+    return lower[close[0]] if close else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint with the known word closest to `word`, or with all known words."""
     names = list(known)
-    lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {lower[close[0]]}?"
-    return f"one of: {', '.join(names)}"
+    close = closest(word, names)
+    return f"did you mean {close}?" if close else f"one of: {', '.join(names)}"

@@ -165,14 +165,18 @@ def _problem(path: Path) -> str | None:
     return None if os.access(folder, os.W_OK | os.X_OK) else f"{folder} cannot be written"
 
 
-def write_report(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file that the user asked for, in UTF-8: whole or not at all.
+def write_report(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file that the user asked for, text in UTF-8: whole or not at all.
 
     Makes its folder, and follows a link. A terminal, a pipe or a device cannot be replaced: the
-    text is appended to it. Raises `MachineError`.
+    content is appended to it. Raises `MachineError`.
     """
     # text that was cut inside a character has no UTF-8: it is shown escaped
-    data = text.encode("utf-8", errors="backslashreplace")
+    data = (
+        content
+        if isinstance(content, bytes)
+        else content.encode("utf-8", errors="backslashreplace")
+    )
     with _report_errors(path):
         if _is_stream(Path(path)):
             with Path(path).open("ab") as stream:

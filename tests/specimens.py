@@ -10,7 +10,13 @@ import comparisons
 from quantcli.comparison.gates import Requirements, gates_of, judge
 from quantcli.comparison.reports import Report, html
 from quantcli.comparison.results import Comparison, Generated, Measurement
-from quantcli.inspection import Inspection, TensorError, TensorInspection
+from quantcli.inspection import (
+    Distribution,
+    Histogram,
+    Inspection,
+    TensorError,
+    TensorInspection,
+)
 from quantcli.inspection.page import page as inspection_page
 from quantcli.page import render
 
@@ -64,6 +70,26 @@ def inspection() -> Inspection:
             "versions": {"quantcli": "0.1.0"},
         },
         notices=("a notice",),
+        histogram=Histogram(
+            tensor="encoder.layer.0.mlp.up.weight",
+            edges=(-9.0, -1.0, 0.0, 1.0, 9.0),
+            values=distribution(2, 28, 30, 4),
+            original=distribution(1, 30, 30, 3),
+        ),
+    )
+
+
+def distribution(*bins: int) -> Distribution:
+    return Distribution(
+        count=sum(bins),
+        not_finite=0,
+        zeros=0,
+        minimum=-9.0,
+        maximum=9.0,
+        mean=0.0,
+        deviation=1.0,
+        quantiles={0.5: 0.0},
+        bins=bins,
     )
 
 

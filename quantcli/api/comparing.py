@@ -79,6 +79,7 @@ def compare(
     recipe: str | os.PathLike[str] | Recipe | None = None,
     samples: Mapping[str, Any] | None = None,
     gates: Mapping[str, Any] | None = None,
+    weights: bool = False,
     **options: Any,
 ) -> Report:
     """Measure whether a quantized model is still the same model.
@@ -86,8 +87,9 @@ def compare(
     Both are Hub names, folders or frozen directories. `samples` holds keys of a recipe's
     `[compare]` table (`task`, `text`, `image`, `audio`, `data`, `samples`, `max_tokens`,
     `generate`, `seed`), `gates` those of `[gates]`, `report_only`, `baseline` (a file) and
-    `max_regression` (a list such as `["kl_mean=5%"]`); both are checked as in a recipe. `options`
-    are the others of `make_compare_request`. A failed gate raises nothing: see `report.passed`.
+    `max_regression` (a list such as `["kl_mean=5%"]`); both are checked as in a recipe. With
+    `weights` the tensors of both models are compared too, for the HTML report. `options` are the
+    others of `make_compare_request`. A failed gate raises nothing: see `report.passed`.
     Raises `UsageError`, `ModelError`, `MachineError`.
     """
     request = make_compare_request(
@@ -98,7 +100,7 @@ def compare(
         gates=GateOptions.check(gates or {}, origin="gates"),
         **options,
     )
-    return compare_request(request)
+    return compare_request(request, weights=weights)
 
 
 def compare_request(

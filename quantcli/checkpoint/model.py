@@ -60,6 +60,10 @@ class Checkpoint:
         """Download the weights and the side files of a Hub repo into the cache."""
         self._files.fetch([CONFIG, *self.weight_files, *self._side_names()])
 
+    def fetch_file(self, file: str) -> None:
+        """Download one file of a Hub repo into the cache."""
+        self._files.fetch([file])
+
     def fetch_all(self) -> Path:
         """Download every file that is not hidden into the cache; return their folder."""
         return self._files.fetch(name for name in self._files.sizes if not name.startswith("."))

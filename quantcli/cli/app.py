@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, inspect, quantize, size, verify
+from quantcli.cli import compare, completion, explain, inspect, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -28,8 +28,10 @@ app = typer.Typer(
 app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
-app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
+app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
+app.command("completion", epilog=completion.EXAMPLES)(completion.completion)
 
 
 def _version(wanted: bool) -> None:
@@ -57,6 +59,9 @@ def run() -> NoReturn:
     # garbage collection takes a quarter of the time of importing torch and transformers, and most
     # of a second when the interpreter exits
     gc.disable()
+    if shell := os.environ.get(completion.VARIABLE):
+        print_result(completion.answer(app, shell, sys.argv[1:]))
+        sys.exit(0)
     code = main()
     gc.freeze()
     sys.exit(code)
@@ -76,9 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _report(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
         words = sys.argv[1:] if arguments is None else arguments
-        from quantcli.cli.usage import explain
+        from quantcli.cli import usage
 
-        return _report(*explain(error, words, _commands()), error.exit_code)
+        return _report(*usage.explain(error, words, _commands()), error.exit_code)
     except MemoryError:
         if debug:
             raise

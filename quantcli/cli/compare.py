@@ -13,7 +13,15 @@ import typer
 
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
+from quantcli.cli.output import (
+    print_json,
+    print_message,
+    print_result,
+    print_sentence,
+    print_table,
+    warn,
+)
+from quantcli.cli.terminal import can_redraw
 from quantcli.text import plural
 
 if TYPE_CHECKING:
@@ -116,7 +124,7 @@ def _request(given: Mapping[str, Any]) -> CompareRequest:
         device=given["device"],
         revision=given["revision"],
         trust_remote_code=given["trust_remote_code"],
-        show_downloads=sys.stderr.isatty() and not given["quiet"],
+        show_downloads=can_redraw(sys.stderr) and not given["quiet"],
     )
 
 
@@ -228,7 +236,7 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
 
         for table in tables(report):
             print_table(table)
-        print_result(report.judgement.summary)
+        print_sentence(report.judgement.summary)
 
 
 def _one_line(report: Report) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.output import print_json, print_result, print_table, warn
+from quantcli.cli.terminal import can_redraw
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
@@ -119,7 +120,7 @@ def inspect(
         revision=revision,
         class_name=class_name,
         trust_remote_code=trust_remote_code,
-        show_downloads=sys.stderr.isatty() and not quiet,
+        show_downloads=can_redraw(sys.stderr) and not quiet,
     )
     found = _run(request, jobs=jobs, quiet=quiet)
     if html is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from quantcli.cli import completers
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.formats import GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
 from quantcli.paths import expand
@@ -76,6 +77,7 @@ Model = Annotated[
     str | None,
     typer.Argument(
         metavar="MODEL",
+        autocompletion=completers.models,
         help="Hub id (org/name or org/name@revision), or folder.",
         show_default=False,
     ),
@@ -84,6 +86,7 @@ Original = Annotated[
     str | None,
     typer.Argument(
         metavar="ORIGINAL",
+        autocompletion=completers.models,
         help="Hub id, folder or frozen directory. [default: the recipe's model]",
         show_default=False,
     ),
@@ -91,7 +94,10 @@ Original = Annotated[
 Quantized = Annotated[
     str | None,
     typer.Argument(
-        metavar="QUANTIZED", help="Hub id, folder or frozen directory.", show_default=False
+        metavar="QUANTIZED",
+        autocompletion=completers.models,
+        help="Hub id, folder or frozen directory.",
+        show_default=False,
     ),
 ]
 Weights = Annotated[
@@ -101,6 +107,7 @@ Weights = Annotated[
         "--weights",
         metavar="DTYPE",
         callback=_one_weight,
+        autocompletion=completers.dtypes,
         help=f"Weight dtype: {', '.join(WEIGHTS)}. [default: int8]",
     ),
 ]
@@ -111,12 +118,18 @@ ManyWeights = Annotated[
         "--weights",
         metavar="DTYPE",
         callback=_some_weights,
+        autocompletion=completers.dtypes,
         help="Weight dtype to predict; repeatable. [default: all]",
     ),
 ]
 RecipeName = Annotated[
     str | None,
-    typer.Option("--recipe", metavar="NAME|FILE", help="Name of a shipped recipe, or a TOML file."),
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        autocompletion=completers.recipes,
+        help="Name of a shipped recipe, or a TOML file.",
+    ),
 ]
 Include = Annotated[
     list[str] | None,
@@ -145,6 +158,7 @@ Embeddings = Annotated[
         "--embeddings",
         metavar="DTYPE",
         callback=_embeddings,
+        autocompletion=completers.one_of(EMBEDDINGS),
         help=f"Dtype of the embeddings: {', '.join(EMBEDDINGS)}. [default: keep]",
     ),
 ]

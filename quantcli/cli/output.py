@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from quantcli.cli.terminal import (
+    PIPE_WIDTH,
+    colour_system,
+    has_colours,
+    paint,
+    paint_prefix,
+    printable,
+    width_of,
+    wrap,
+)
+
 if TYPE_CHECKING:
     from rich.table import Table
-
-PIPE_WIDTH = 10_000
-"""The width of a table that goes into a pipe or a file: enough that no cell wraps."""
 
 CLOSED_PIPE = 141
 """The exit code if the reader of standard output is gone: a shell's for an end by SIGPIPE."""
@@ -27,7 +35,7 @@ def print_result(text: str) -> None:
     Raises `MachineError` if it cannot be written, and exits if the reader is gone.
     """
     try:
-        typer.echo(text)
+        typer.echo(text, color=has_colours(sys.stdout))
     except BrokenPipeError as error:
         _discard_output()
         raise typer.Exit(CLOSED_PIPE) from error
@@ -38,36 +46,20 @@ def print_result(text: str) -> None:
         raise write_error("to standard output", reason(error)) from error
 
 
+def print_sentence(text: str) -> None:
+    """Print a result in words on standard output; a terminal gets it wrapped at spaces."""
+    print_result(wrap(printable(text), sys.stdout))
+
+
 def print_message(text: str) -> None:
     """Print a message on standard error; if that fails, go on without it.
 
     On a terminal a long line is wrapped at spaces. A pipe or a log gets it unchanged.
     """
+    coloured = has_colours(sys.stderr)
+    text = wrap(printable(text), sys.stderr)
     with contextlib.suppress(OSError):
-        typer.echo(_wrap(text) if sys.stderr.isatty() else text, err=True)
-
-
-def _wrap(text: str) -> str:
-    """Wrap a line at the width of the terminal; the lines after the first are indented."""
-    import textwrap
-
-    return textwrap.fill(
-        text,
-        width=max(_terminal_width(), 20),
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _terminal_width() -> int:
-    # shutil.get_terminal_size asks standard output, which may be a pipe
-    with contextlib.suppress(ValueError):
-        return int(os.environ.get("COLUMNS", ""))
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+        typer.echo(paint_prefix(text) if coloured else text, err=True, color=coloured)
 
 
 def open_closed_streams() -> None:
@@ -92,25 +84,37 @@ def print_json(data: dict[str, Any]) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table that fits the terminal; in a pipe it is as wide as its cells.
-
-    Its title and caption are printed apart: rich would wrap them at the width of the table.
-    """
+    """Print a table that fits the terminal; in a pipe it is as wide as its cells."""
     from rich.console import Console
 
     from quantcli.cli.columns import fit
 
+    coloured = has_colours(sys.stdout)
+    width = table_width()
     text = io.StringIO()
-    console = Console(file=text, force_terminal=sys.stdout.isatty(), highlight=False)
-    title, caption = table.title, table.caption
+    console = Console(
+        file=text,
+        width=width,
+        height=25,  # a console without a height asks the terminal for both
+        force_terminal=coloured,
+        color_system=colour_system() if coloured else None,
+        highlight=False,
+    )
+    # rich would wrap title and caption at the width of the table
+    title, caption = str(table.title or ""), str(table.caption or "")
     table.title = table.caption = None
-    width = console.width if console.is_terminal else PIPE_WIDTH
     table, console.width = fit(table, console, width)
-    console.print(title, style="bold", soft_wrap=True, markup=False)
     console.print(table)
+    title = wrap(printable(title), sys.stdout)
+    lines = [paint(title, "bold") if coloured else title, *text.getvalue().splitlines()]
     if caption:
-        console.print(caption, soft_wrap=True, markup=False)
-    print_result("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+        lines += [*wrap(printable(caption), sys.stdout).splitlines(), ""]
+    print_result("\n".join(line.rstrip() for line in lines))
+
+
+def table_width() -> int:
+    """Return how wide a table may be."""
+    return width_of(sys.stdout) if sys.stdout.isatty() else PIPE_WIDTH
 
 
 def warn(notices: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from quantcli.cli.output import print_message
+from quantcli.cli.terminal import can_redraw, width_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -17,22 +18,25 @@ if TYPE_CHECKING:
 LOG_SECONDS = 5.0
 """The time between two lines in a log; the last line comes at the end."""
 
+WIDE = 90
+"""On a narrower terminal the bar takes the space that is left."""
+
 
 def make_progress(*, quiet: bool, what: str = "quantizing") -> Progress | None:
-    """Return a bar if standard error is a terminal, else lines; None if `quiet`.
+    """Return a bar if standard error can redraw one, else lines; None if `quiet`.
 
     `what` says what is done to the bytes that are counted.
     """
     if quiet:
         return None
-    return Bar(what) if sys.stderr.isatty() else Lines(what)
+    return Bar(what) if can_redraw(sys.stderr) else Lines(what)
 
 
 def make_steps(*, quiet: bool) -> Progress | None:
     """Return the same for a comparison, whose progress is counted in samples."""
     if quiet:
         return None
-    return StepBar("comparing") if sys.stderr.isatty() else StepLines("comparing")
+    return StepBar("comparing") if can_redraw(sys.stderr) else StepLines("comparing")
 
 
 class Bar:
@@ -46,23 +50,26 @@ class Bar:
     def start(self, total: int) -> None:
         """Begin: `total` bytes are to be done."""
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
+        # a line that is wider than the terminal cannot be redrawn
+        width = width_of(sys.stderr)
+        shown = (column for least, column in self._amounts() if width >= least)
         self._progress = Progress(
             TextColumn(self.what),
-            BarColumn(),
-            *self._amounts(),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
+            BarColumn(bar_width=None if width < WIDE else 40),
+            *shown,
+            console=Console(file=sys.stderr, force_terminal=True),
             transient=True,
         )
         self._task = self._progress.add_task(self.what, total=total)
         self._progress.start()
 
-    def _amounts(self) -> list[ProgressColumn]:
-        from rich.progress import DownloadColumn, TransferSpeedColumn
+    def _amounts(self) -> list[tuple[int, ProgressColumn]]:
+        """Return what stands after the bar, and how wide the terminal must be for each."""
+        from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-        return [DownloadColumn(), TransferSpeedColumn()]
+        return [(35, DownloadColumn()), (60, TransferSpeedColumn()), (45, TimeRemainingColumn())]
 
     def advance(self, nbytes: int) -> None:
         """Show that `nbytes` more are done."""
@@ -113,10 +120,10 @@ class Lines:
 class StepBar(Bar):
     """A bar that counts the samples of both models."""
 
-    def _amounts(self) -> list[ProgressColumn]:
-        from rich.progress import MofNCompleteColumn
+    def _amounts(self) -> list[tuple[int, ProgressColumn]]:
+        from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
-        return [MofNCompleteColumn()]
+        return [(30, MofNCompleteColumn()), (45, TimeRemainingColumn())]
 
 
 class StepLines(Lines):

@@ -12,7 +12,15 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_message, print_result, print_table, warn
+from quantcli.cli.output import (
+    print_json,
+    print_message,
+    print_result,
+    print_sentence,
+    print_table,
+    warn,
+)
+from quantcli.cli.terminal import can_redraw
 from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +86,7 @@ def quantize(
         revision=revision,
         trust_remote_code=trust_remote_code,
         max_shard_size=options.parse_size(max_shard_size),
-        show_downloads=sys.stderr.isatty() and not quiet,
+        show_downloads=can_redraw(sys.stderr) and not quiet,
         allow_unquantized=allow_unquantized,
         class_name=class_name,
     )
@@ -183,7 +191,7 @@ def _show(frozen: Frozen, seconds_total: float, *, as_json: bool, quiet: bool) -
         parts = components_table(summaries_of(frozen.plan))
         _print_tables(footprint_table(frozen.plan), parts, kept_table(frozen.plan))
         seconds = f"{frozen.seconds:.1f} s ({seconds_total:.1f} s in total)"
-        print_result(f"{frozen.output}: written in {seconds}")
+        print_sentence(f"{frozen.output}: written in {seconds}")
 
 
 def _print_tables(*tables: Table | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from quantcli.cli import completers
 from quantcli.cli.options import home
 from quantcli.comparison.tasks import TASKS
 
@@ -15,6 +16,7 @@ Task = Annotated[
     typer.Option(
         "--task",
         metavar="TASK",
+        autocompletion=completers.one_of([*TASKS]),
         help=f"Compare as: {', '.join(TASKS)}. [default: from the architecture]",
     ),
 ]
@@ -108,7 +110,12 @@ OriginalRevision = Annotated[
 ]
 Gate = Annotated[
     list[str] | None,
-    typer.Option("--gate", metavar="GATE", help="Any other metric: 'kl_p99<=0.5'; repeatable."),
+    typer.Option(
+        "--gate",
+        metavar="GATE",
+        autocompletion=completers.gates,
+        help="Any other metric: 'kl_p99<=0.5'; repeatable.",
+    ),
 ]
 Strict = Annotated[
     bool,
@@ -128,6 +135,7 @@ MaxRegression = Annotated[
     typer.Option(
         "--max-regression",
         metavar="METRIC=X",
+        autocompletion=completers.regressions,
         help="Maximum change for the worse: kl_mean=5% or cosine_text=0.001; repeatable.",
     ),
 ]
@@ -138,5 +146,11 @@ SaveBaseline = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="DEVICE", help="Device to run on: cpu, cuda or mps.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        autocompletion=completers.one_of(["cpu", "cuda", "mps"]),
+        help="Device to run on: cpu, cuda or mps.",
+    ),
 ]

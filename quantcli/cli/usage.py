@@ -21,8 +21,10 @@ _TAKES = {
     "quantize": "takes one MODEL",
     "size": "takes one MODEL: run it once for each",
     "compare": "takes two models: ORIGINAL QUANTIZED",
+    "explain": "takes one MODEL and one TENSOR",
     "inspect": "takes one DIR or MODEL, then names of tensors",
     "verify": "takes one DIR: run it once for each",
+    "completion": "takes one SHELL",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}

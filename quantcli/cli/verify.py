@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantcli.cli import options
-from quantcli.cli.output import print_json, print_result
+from quantcli.cli.output import print_json, print_sentence
 from quantcli.errors import VerificationError
 
 EXAMPLES = """\b
@@ -45,8 +45,8 @@ def verify(
         )
     else:
         if not found.problems:
-            print_result(f"{directory}: all {found.files} files match the manifest")
+            print_sentence(f"{directory}: all {found.files} files match the manifest")
         if found.added:
-            print_result(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
+            print_sentence(f"{directory}: added, not in the manifest: {', '.join(found.added)}")
     if found.problems:
         raise VerificationError(f"{directory}: {found.listed}", hint=found.hint)

@@ -97,7 +97,6 @@ class RowsKept:
 
     def __init__(self, entry: FrozenEntry, parts: dict[str, FileReader]) -> None:
         self._data = parts[""]
-        self._columns = entry.columns
 
     def codes(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
         """Fill `out` with the values as they are stored."""
@@ -105,7 +104,8 @@ class RowsKept:
 
     def values(self, start: int, out: torch.Tensor, workspace: Workspace) -> None:
         """Fill `out` (rows, columns) with the values as they are stored."""
-        self._data.read(start * self._columns, out.view(-1), workspace)
+        # any number of columns will do
+        self._data.read(start * out.shape[-1], out.view(-1), workspace)
 
 
 EntryRows = Rows8Bit | RowsPacked | RowsKept

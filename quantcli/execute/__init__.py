@@ -1,5 +1,5 @@
 """Runs a plan: reads row blocks from the checkpoint, writes the output shards."""
 
-from quantcli.execute.run import NoProgress, Progress, RunResult, run_plan
+from quantcli.execute.run import NoProgress, Progress, RunResult, Work, run_plan, run_work
 
-__all__ = ["NoProgress", "Progress", "RunResult", "run_plan"]
+__all__ = ["NoProgress", "Progress", "RunResult", "Work", "run_plan", "run_work"]

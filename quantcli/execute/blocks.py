@@ -143,12 +143,7 @@ class Worker:
             self._write("_shift", start + rows.start, shift[index, :present])
 
     def _frozen_shift(self, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        tensor = self._tensor
-        # a module that sees its parameters dequantized keeps them in the plain layout
-        uses_kernel = tensor.frozen_as != "parameter" and tensor.weight_format.uses_kernel(
-            tensor.quantized_shape, tensor.dtype, tensor.group_size
-        )
-        return blockwise.tinygemm_shift(scale, shift) if uses_kernel else shift
+        return blockwise.tinygemm_shift(scale, shift) if self._tensor.uses_kernel else shift
 
     def _write(self, part: str, start: int, values: torch.Tensor) -> None:
         self._shard.write(f"{self._tensor.name}.{part}", start, values)

@@ -12,7 +12,7 @@ import torch
 from quantcli.checkpoint import TensorRecord
 from quantcli.dtypes import SIZES
 from quantcli.errors import MachineError, ModelError
-from quantcli.execute.arranged import PiecesReader, TransposedReader
+from quantcli.execute.arranged import Piece, PiecesReader, TransposedReader
 from quantcli.execute.workspace import Reader, Workspace
 from quantcli.files import read_error
 from quantcli.planning import Source, TensorPlan
@@ -81,10 +81,10 @@ class Readers:
     def _open(self, tensor: TensorPlan) -> Reader:
         binding = self._binding(tensor)
         if self.is_streamed(tensor):
-            pieces = [self._piece(name) for name in binding.sources]
+            pieces = [self.piece(name) for name in binding.sources]
             return pieces[0] if len(pieces) == 1 else PiecesReader(pieces)
         if binding.convert is None:
-            return MemoryReader(self._source.checkpoint.read(binding.sources[0]))
+            return MemoryReader(self.whole(binding.sources[0]))
         dtype = getattr(torch, tensor.dtype)
         return MemoryReader(binding.convert(lambda name: self.whole(name).to(dtype)))
 
@@ -99,7 +99,8 @@ class Readers:
         assert binding is not None, tensor.name
         return binding
 
-    def _piece(self, name: str) -> FileReader:
+    def piece(self, name: str) -> Piece:
+        """Return a reader of one tensor of the checkpoint, which must not be strided."""
         record = self._source.checkpoint.tensors[name]
         return FileReader(self._descriptor(record.file), record)
 
@@ -108,11 +109,9 @@ class Readers:
         record = self._source.checkpoint.tensors[name]
         if record.strided:
             return self._source.checkpoint.read(name)
-        dtype = getattr(torch, record.dtype)
-        tensor = torch.empty(record.shape, dtype=dtype)
+        tensor = torch.empty(record.shape, dtype=getattr(torch, record.dtype))
         if tensor.numel():
-            reader = FileReader(self._descriptor(record.file), record)
-            reader.read(0, tensor.view(-1), Workspace())
+            self.piece(name).read(0, tensor.view(-1), Workspace())
         return tensor
 
     def prepare(self) -> None:

@@ -1,15 +1,15 @@
-"""Run the shard tasks of a plan in threads. Each shard appears whole or not at all."""
+"""Write shards in threads: those of a plan, or of other work. Each appears whole or not at all."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -56,6 +56,62 @@ class RunResult:
     zero_rows: Counter[str] = field(default_factory=Counter)
 
 
+class Work(Protocol):
+    """What a run does: shards, the tensors in each, and the units that fill it.
+
+    `metadata` is written into the header of each shard. A unit has `nbytes`, those that are read
+    for it; any thread may do it.
+    """
+
+    metadata: Mapping[str, str]
+
+    @property
+    def shards(self) -> Sequence[str]:
+        """The names of the files."""
+
+    def stored(self, index: int) -> list[Stored]:
+        """Return the tensors in one shard."""
+
+    def units(self, index: int) -> Iterable[Any]:
+        """Return what fills one shard."""
+
+    def do(self, unit: Any, shard: ShardFile, workspace: Workspace) -> None:
+        """Read, compute and write one unit."""
+
+
+class PlanWork:
+    """The work of a plan; `result` is what it found."""
+
+    metadata: Mapping[str, str] = {}
+
+    def __init__(self, plan: Plan, readers: Readers) -> None:
+        self._plan = plan
+        self._readers = readers
+        self._lock = threading.Lock()
+        self.result = RunResult()
+
+    @property
+    def shards(self) -> Sequence[str]:
+        """The names of the files."""
+        return self._plan.shards
+
+    def stored(self, index: int) -> list[Stored]:
+        """Return the tensors in one shard."""
+        return [stored for tensor in self._plan.in_shard(index) for stored in tensor.stored]
+
+    def units(self, index: int) -> Iterable[Unit]:
+        """Return the units of one shard."""
+        for tensor in self._plan.in_shard(index):
+            yield from units(tensor, self._readers)
+
+    def do(self, unit: Unit, shard: ShardFile, workspace: Workspace) -> None:
+        """Quantize or copy one unit."""
+        zero_rows = run_unit(unit, self._readers, shard, workspace)
+        if zero_rows:
+            with self._lock:
+                self.result.zero_rows[unit.tensor.name] += zero_rows
+
+
 def run_plan(
     plan: Plan, source: Source, folder: Path, *, jobs: int, progress: Progress | None = None
 ) -> RunResult:
@@ -63,20 +119,27 @@ def run_plan(
 
     Raises `ModelError` if the weights are at fault, `MachineError` if the disk is.
     """
-    progress = progress or NoProgress()
-    with Readers(source) as readers, one_thread_each():
+    with Readers(source) as readers:
         readers.prepare()
-        run = _Run(plan, readers, folder, progress)
-        run.go(jobs)
-    return run.result
+        work = PlanWork(plan, readers)
+        run_work(work, folder, jobs=jobs, progress=progress)
+    return work.result
+
+
+def run_work(work: Work, folder: Path, *, jobs: int, progress: Progress | None = None) -> None:
+    """Write the shards of some work into `folder`; shards that exist already are left alone.
+
+    Raises what the work raises, and `MachineError` if the disk is at fault.
+    """
+    with one_thread_each():
+        _Run(work, folder, progress or NoProgress()).go(jobs)
 
 
 class _Run:
     """The state that the threads of one run share."""
 
-    def __init__(self, plan: Plan, readers: Readers, folder: Path, progress: Progress) -> None:
-        self._plan = plan
-        self._readers = readers
+    def __init__(self, work: Work, folder: Path, progress: Progress) -> None:
+        self._work = work
         self._folder = folder
         self._progress = progress
         self._lock = threading.Lock()
@@ -84,12 +147,12 @@ class _Run:
         self._stopped = threading.Event()
         self._left: Counter[int] = Counter()
         self._files: dict[int, ShardFile] = {}
-        self.result = RunResult()
 
     def go(self, jobs: int) -> None:
         """Run every shard that does not exist yet."""
-        todo = [index for index in range(len(self._plan.shards)) if not self._is_done(index)]
-        work = {index: self._units(index) for index in todo}
+        todo = [index for index in range(len(self._work.shards)) if not self._is_done(index)]
+        work = {index: list(self._work.units(index)) for index in todo}
+        self._left.update({index: len(parts) for index, parts in work.items()})
         self._progress.start(sum(unit.nbytes for parts in work.values() for unit in parts))
         pool = ThreadPoolExecutor(jobs, thread_name_prefix="quantcli")
         try:
@@ -106,20 +169,10 @@ class _Run:
                 shard.abandon()
             self._progress.stop()
 
-    def _units(self, index: int) -> list[Unit]:
-        parts = [
-            unit for tensor in self._plan.in_shard(index) for unit in units(tensor, self._readers)
-        ]
-        self._left[index] = len(parts)
-        return parts
-
     def _is_done(self, index: int) -> bool:
-        path = self._folder / self._plan.shards[index]
-        _, _, size = layout(self._stored(index))
+        path = self._folder / self._work.shards[index]
+        _, _, size = layout(self._work.stored(index), self._work.metadata)
         return path.exists() and path.stat().st_size == size
-
-    def _stored(self, index: int) -> list[Stored]:
-        return [stored for tensor in self._plan.in_shard(index) for stored in tensor.stored]
 
     @staticmethod
     def _await(futures: list[Future[None]]) -> None:
@@ -127,13 +180,13 @@ class _Run:
         for future in done:
             future.result()
 
-    def _do(self, index: int, batch: list[Unit]) -> None:
+    def _do(self, index: int, batch: list[Any]) -> None:
         try:
             for unit in batch:
                 if self._stopped.is_set():
                     return
-                zero_rows = run_unit(unit, self._readers, self._shard(index), self._workspace())
-                self._done(index, unit, zero_rows)
+                self._work.do(unit, self._shard(index), self._workspace())
+                self._done(index, unit.nbytes)
         except OSError as error:
             self._stopped.set()
             raise _machine_error(error, self._folder) from error
@@ -152,15 +205,13 @@ class _Run:
     def _shard(self, index: int) -> ShardFile:
         with self._lock:
             if index not in self._files:
-                path = self._folder / self._plan.shards[index]
-                self._files[index] = ShardFile(path, self._stored(index))
+                path = self._folder / self._work.shards[index]
+                self._files[index] = ShardFile(path, self._work.stored(index), self._work.metadata)
             return self._files[index]
 
-    def _done(self, index: int, unit: Unit, zero_rows: int) -> None:
+    def _done(self, index: int, nbytes: int) -> None:
         with self._lock:
-            self._progress.advance(unit.nbytes)
-            if zero_rows:
-                self.result.zero_rows[unit.tensor.name] += zero_rows
+            self._progress.advance(nbytes)
             self._left[index] -= 1
             finished = self._files.pop(index) if self._left[index] == 0 else None
         if finished is not None:

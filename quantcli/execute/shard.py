@@ -8,7 +8,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -29,10 +29,12 @@ class ShardFile:
     It is written under a temporary name in its folder; `finish` flushes it to disk and renames it.
     """
 
-    def __init__(self, path: Path, tensors: Iterable[Stored]) -> None:
+    def __init__(
+        self, path: Path, tensors: Iterable[Stored], metadata: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self._temporary = path.with_name(f".{path.name}.writing")
-        header, self._offsets, size = layout(tensors)
+        header, self._offsets, size = layout(tensors, metadata)
         self._descriptor = os.open(
             self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666
         )
@@ -76,15 +78,18 @@ class ShardFile:
         self._flusher.join()
 
 
-def layout(tensors: Iterable[Stored]) -> tuple[bytes, dict[str, int], int]:
+def layout(
+    tensors: Iterable[Stored], metadata: Mapping[str, str] | None = None
+) -> tuple[bytes, dict[str, int], int]:
     """Return the header bytes of a shard, the file offset of each tensor, and the file size.
 
+    `metadata` is written into the header, beside the format that transformers asks for.
     The header is padded to 64 bytes, and the sizes that divide best come first, so that every
     tensor is as aligned as its size: mapped into memory most lie as in torch's own allocations.
     Some kernels are slower otherwise, or differ in the last bit, or crash.
     """
     ordered = sorted(tensors, key=lambda tensor: (-math.gcd(tensor.nbytes, ALIGNMENT), tensor.name))
-    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    entries: dict[str, object] = {"__metadata__": {"format": "pt", **(metadata or {})}}
     position = 0
     starts = {}
     for tensor in ordered:

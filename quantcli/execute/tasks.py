@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -49,9 +50,9 @@ def units(tensor: TensorPlan, readers: Readers) -> Iterator[Unit]:
         yield Unit(tensor, range(start, min(start + step, count)))
 
 
-def batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+def batches(units: Iterable[Any]) -> Iterator[list[Any]]:
     """Group small units, so that scheduling them costs less than processing them."""
-    batch: list[Unit] = []
+    batch: list[Any] = []
     for unit in units:
         batch.append(unit)
         if sum(unit.nbytes for unit in batch) >= BLOCK_BYTES:

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +19,14 @@ from quantcli.frozen.manifest import is_frozen
 DIGEST = ".plan"
 LOCK = ".lock"
 
+IsOurs = Callable[[Path], bool]
+"""Says whether a folder may be replaced by an output."""
 
-def check_output(output: Path, *, overwrite: bool) -> None:
+
+def check_output(output: Path, *, overwrite: bool, is_ours: IsOurs = is_frozen) -> None:
     """Raise if the output cannot be written, or exists and must not be replaced.
 
-    An empty folder is always replaced, a frozen directory only with `overwrite`, anything else
+    An empty folder is always replaced, one that `is_ours` only with `overwrite`, anything else
     never. Raises `UsageError`, and `MachineError` if the system does not allow the path.
     """
     with machine_errors(output):
@@ -32,12 +35,12 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         if not output.is_dir():
             raise UsageError(f"{output} already exists and is not a folder", hint=OTHER_OUTPUT)
         if any(output.iterdir()):
-            _check_overwrite(output, overwrite=overwrite)
+            _check_overwrite(output, overwrite=overwrite, is_ours=is_ours)
         _check_replaceable(output)
 
 
-def _check_overwrite(output: Path, *, overwrite: bool) -> None:
-    if not is_frozen(output):
+def _check_overwrite(output: Path, *, overwrite: bool, is_ours: IsOurs) -> None:
+    if not is_ours(output):
         raise UsageError(
             f"{output} already exists, and is not a frozen directory of quantcli",
             hint="use another -o, or delete it first",
@@ -69,19 +72,29 @@ class Staging:
     """A temporary folder beside the output, which becomes the output at `commit`.
 
     An interrupted run keeps the folder, and a later run with the same `digest` resumes from it. Any
-    other end without `commit` removes it. `needed` is the size of the output, in bytes.
+    other end without `commit` removes it. `needed` is the size of the output, in bytes. `is_ours`
+    says whether an older output may be replaced.
     """
 
-    def __init__(self, output: Path, *, digest: str, needed: int, overwrite: bool) -> None:
+    def __init__(
+        self,
+        output: Path,
+        *,
+        digest: str,
+        needed: int,
+        overwrite: bool,
+        is_ours: IsOurs = is_frozen,
+    ) -> None:
         self.output = output.resolve()  # the target of a link is replaced, not the link
         self.folder = partial_folder(self.output)
         self._digest = digest
         self._needed = needed
         self._overwrite = overwrite
+        self._is_ours = is_ours
         self._lock = -1
 
     def __enter__(self) -> Self:
-        check_output(self.output, overwrite=self._overwrite)
+        check_output(self.output, overwrite=self._overwrite, is_ours=self._is_ours)
         with machine_errors(self.output):
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(exist_ok=True)
@@ -113,7 +126,7 @@ class Staging:
 
     def commit(self) -> None:
         """Give the directory its final name; replaces an older one."""
-        check_output(self.output, overwrite=self._overwrite)
+        check_output(self.output, overwrite=self._overwrite, is_ours=self._is_ours)
         with machine_errors(self.output):
             (self.folder / DIGEST).unlink()
             (self.folder / LOCK).unlink()

@@ -25,7 +25,7 @@ def write_metadata(
     folder: Path, plan: Plan, checkpoint: Checkpoint, *, zero_rows: Mapping[str, int]
 ) -> None:
     """Write the source's side files, config, index, qmap and model card; the manifest last."""
-    for name, path in _side_files(checkpoint):
+    for name, path in side_files(checkpoint):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         copy_file(path, target)
@@ -38,7 +38,7 @@ def write_metadata(
     write_json(folder / MANIFEST, manifest(folder, plan, checkpoint, zero_rows))
 
 
-def _side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
+def side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
     """Return the files to copy from the source, as (name, path).
 
     Leaves out names that are not Unicode, which JSON cannot hold, and frozen directories that were

@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping
 from quantcli.inspection.folding import fold_layers
 from quantcli.inspection.records import Inspection
 from quantcli.inspection.sections import bytes_section, error_section
-from quantcli.page import Block, Facts, Note, Page, Section, Table
+from quantcli.page import Block, Chart, Facts, Note, Page, Section, Table
+from quantcli.page.charts import Axis, histogram
 from quantcli.text import format_bytes, plural
+
+NARROW = 4
+"""Number of edges from which on the outermost bins are drawn as wide as the others."""
 
 
 def page(inspection: Inspection, ran: Mapping[str, str] | None = None) -> Page:
@@ -18,6 +22,7 @@ def page(inspection: Inspection, ran: Mapping[str, str] | None = None) -> Page:
         Section("Summary", [Facts(pairs=dict(_summary(inspection)) | dict(ran or {}))]),
         bytes_section(inspection),
         error_section(inspection),
+        Section("Distribution", [*_distribution(inspection)]),
         Section("Not quantized", [*_kept(inspection)]),
         Section("Every tensor", [_tensors(inspection)]),
         Section("Notices", [*map(Note, inspection.notices)]),
@@ -44,6 +49,27 @@ def origin(inspection: Inspection) -> Iterator[Block]:
     rows = [(key, str(value)) for key, value in recipe.items() if value not in (None, [], {})]
     if rows:
         yield Table(columns=("recipe", "value"), rows=rows, code=frozenset({"recipe", "value"}))
+
+
+def _distribution(inspection: Inspection) -> Iterator[Chart]:
+    """Yield the histogram of a tensor, if one was asked for."""
+    found = inspection.histogram
+    if found is None:
+        return
+    sides = {"mapped back" if found.original else "values": found.values}
+    if found.original is not None:
+        sides = {"original": found.original} | sides
+    edges = [*found.edges]
+    if len(edges) > NARROW:
+        # the outermost bins reach to the extremes: drawn to scale they would be all of the chart
+        edges[0], edges[-1] = 2 * edges[1] - edges[2], 2 * edges[-2] - edges[-3]
+    yield histogram(
+        f"Values of {found.tensor}; the outermost bars count all that is beyond",
+        edges,
+        {name: side.bins for name, side in sides.items()},
+        axis=Axis(title="value"),
+        marks={},
+    )
 
 
 def _models(inspection: Inspection) -> Facts:

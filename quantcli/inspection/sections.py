@@ -38,7 +38,8 @@ def error_section(inspection: Inspection) -> Section:
     measured = [each for each in inspection.tensors if each.error and not each.error.exact]
     if not measured:
         return Section("Error by layer", [])
-    return Section("Error by layer", [_heat_map(measured), _worst(measured)])
+    charts = [_heat_map(measured)] if len(measured) > 1 else []
+    return Section("Error by layer", [*charts, _worst(measured)])
 
 
 def _treemaps(inspection: Inspection) -> Iterator[Block]:
@@ -182,7 +183,7 @@ def _worst(measured: Sequence[TensorInspection]) -> Table:
     return Table(
         columns=("tensor", "stored as", "SQNR, dB", "cosine", "max error", "share"),
         rows=rows,
-        caption=f"The worst {len(rows)} of {plural(len(found), 'tensor')} with an error",
+        caption=f"{len(rows)} of {plural(len(found), 'tensor')} with an error, the worst first",
         numbers=frozenset({"SQNR, dB", "cosine", "max error", "share"}),
         code=frozenset({"tensor"}),
     )

@@ -79,6 +79,16 @@ class TensorPlan:
         return grouped_shape(self.quantized_shape, self.group_size)
 
     @property
+    def uses_kernel(self) -> bool:
+        """Whether the module of a quantized entry computes with the kernel that Quanto selects.
+
+        A module that sees its parameters dequantized keeps them in the plain layout.
+        """
+        return self.frozen_as != "parameter" and self.weight_format.uses_kernel(
+            self.quantized_shape, self.dtype, self.group_size
+        )
+
+    @property
     def is_matrix(self) -> bool:
         """Whether it counts for coverage: a weight of two dimensions or more."""
         return self.is_parameter and len(self.shape) >= 2 and is_float(self.dtype)

@@ -135,3 +135,14 @@ def laid_end_to_end(converter: Any, weights: Mapping[str, list[str]]) -> tuple[s
     if steps == [(MergeModulelist, 0), (Concatenate, 1)] and equal:
         return tuple(name for names in zip(*lists, strict=True) for name in names)
     return None
+
+
+@relies_on(f"{_LOADING}.revert_weight_conversion", to="restore the names of weights")
+def revert(model: PreTrainedModel, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors that `save_pretrained` would store for these parameters of a model.
+
+    Lets through what the operations raise for tensors that do not fit.
+    """
+    from transformers.core_model_loading import revert_weight_conversion
+
+    return revert_weight_conversion(model, dict(tensors))

@@ -7,11 +7,13 @@ import re
 
 import pytest
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from quantcli.cli.columns import break_text, fit
+from quantcli.cli.decimals import align
 
 
 def draw(columns, rows, *, width):
@@ -25,7 +27,7 @@ def draw(columns, rows, *, width):
     console.width = found
     console.print(fitted)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
-    assert max(map(len, lines)) <= found
+    assert max(map(cell_len, lines)) <= found
     return lines, found
 
 
@@ -42,6 +44,7 @@ NAME = "model.layers.*.self_attn.relative_position_bias.weight"
         ("three plain words", 3, ["three", "plain", "words"]),
         ("org/a-long-name", 8, ["org/", "a-long-name"]),
         ("名前. 名前", 6, ["名前.", "名前"]),
+        ("名前名前", 4, ["名前", "名前"]),
         ("", 5, [""]),
     ],
 )
@@ -62,16 +65,84 @@ def test_rows_fit_and_lose_nothing(width):
     assert {"Quanto", "quantized", "Embedding"} <= set(words)
 
 
+def test_an_option_is_not_broken_behind_its_hyphens():
+    lines, _ = draw({"because": {}}, [("kept (--embeddings quantizes)",)], width=16)
+    assert "(--embeddings" in "\n".join(lines)
+
+
 def test_underscores_break_where_dots_do_not_suffice():
     lines, found = draw({"tensor": {}, "bytes": NUMBER}, [(NAME, "12")], width=24)
     assert found <= 24
     assert any(line.strip().startswith("relative_") for line in lines)
 
 
-def test_what_cannot_be_broken_runs_over():
-    lines, found = draw({"name": {}, "bytes": NUMBER}, [("x" * 50, "1,234")], width=30)
-    assert found > 30
-    assert any("x" * 50 in line and "1,234" in line for line in lines)
+def test_a_row_that_cannot_be_broken_becomes_a_paragraph():
+    rows = [("x" * 50, "1,234"), ("a long name of words", ""), ("short", "5")]
+    lines, found = draw({"name": {}, "bytes": NUMBER}, rows, width=20)
+    assert found > 20
+    assert [line.split(maxsplit=1) for line in lines if line] == [
+        ["name", "x" * 50],
+        ["bytes", "1,234"],
+        ["name", "a long name"],
+        ["of", "words"],
+        ["name", "short"],
+        ["bytes", "5"],
+    ]
+    assert all(len(line) <= 20 for line in lines if "x" not in line)
+
+
+def test_numbers_are_aligned_on_their_points():
+    rows = [("a", "0.123456"), ("b", "12.5"), ("c", "7"), ("d", "none")]
+    lines, _ = draw({"name": {}, "value": NUMBER}, rows, width=40)
+    points = {line.find(".") for line in lines if "." in line}
+    assert len(points) == 1
+    assert next(line for line in lines if "c " in line).find("7") == points.pop() - 1
+    assert next(line for line in lines if "none" in line).endswith("none")
+
+
+def test_numbers_are_not_aligned_where_that_takes_too_much_width():
+    rows = [("1234567.5",), ("0.1234567",)]
+    assert draw({"value": NUMBER}, rows, width=80)[1] > draw({"value": NUMBER}, rows, width=13)[1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "aligned"),
+    [
+        (["1.5", "10", "0.25%"], [" 1.5  ", "10    ", " 0.25%"]),
+        (["1,234", "5"], ["1,234", "    5"]),
+        (["1.5 MB", "20.25 ms"], [" 1.5  MB", "20.25 ms"]),
+        (["0.1 to 0.25", "0.123 to 11.5"], ["0.1   to  0.25", "0.123 to 11.5 "]),
+        (["+0.5", "-12.25"], [" +0.5 ", "-12.25"]),
+        (["3.5 ± 0.1", "20"], [" 3.5 ± 0.1", "20        "]),
+        (["NaN", "", "not measured"], ["NaN", "", "not measured"]),
+        ([], []),
+    ],
+)
+def test_decimal_points(cells, aligned):
+    assert align(cells) == aligned
+
+
+def test_scripts_without_spaces_break_anywhere():
+    lines, found = draw({"text": {}, "bytes": NUMBER}, [("長い文章" * 20, "1,234")], width=30)
+    assert found <= 30
+    assert "".join("".join(lines).split()).count("長") == 20
+
+
+def test_a_verdict_is_coloured_and_still_a_word():
+    table = Table("gate", "verdict")
+    for word in ("passed", "failed", "uncertain", "other"):
+        table.add_row("x", word)
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=60)
+    console.print(fit(table, console, 60)[0])
+    shown = console.file.getvalue()
+    for word, code in {"passed": 32, "failed": 31, "uncertain": 33}.items():
+        assert f"\x1b[{code}m{word}" in shown
+    assert "mother" not in shown
+
+
+def test_what_a_terminal_would_obey_is_not_sent_to_it():
+    lines, _ = draw({"text": {}}, [("a\x1b[31mb\x07",)], width=40)
+    assert "a�[31mb" in "".join(lines)
 
 
 def test_three_columns_of_text_share_the_width():

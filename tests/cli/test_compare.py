@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import torch
 import trained
 import typer
 from safetensors.torch import load_file, save_file
+from terminals import terminal
 
 from quantcli.cli import app
 from quantcli.comparison.reports import FORMATS
@@ -57,6 +57,13 @@ def rows(out):
     return {cells[0]: cells[1:] for cells in found}
 
 
+def paragraph(out, name):
+    """Return the words of the lines of the paragraph that begins with a metric of this name."""
+    found = (text.splitlines() for text in out.split("\n\n"))
+    (lines,) = (lines for lines in found if lines[0].split() == ["metric", name])
+    return [line.split() for line in lines]
+
+
 # What it prints
 
 
@@ -78,10 +85,10 @@ def test_a_narrow_terminal_leaves_out_no_number(compare, pair, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     ran = compare(*pair, "--max-size-ratio", "0.5")
-    found = rows(ran.out)
-    assert found["bytes"] == ["1.475 MB", "451.176 KB", "0.306"]
-    interval = found["cosine_text"][-1]
-    assert re.fullmatch(r"0\.\d{6} to 0\.\d{6}", interval)
+    sides = [" ".join(words[1:]) for words in paragraph(ran.out, "bytes")]
+    assert sides == ["bytes", "1.475 MB", "451.176 KB", "0.306"]
+    words = " ".join(word for line in paragraph(ran.out, "cosine_text") for word in line)
+    assert re.search(r"95 % interval 0\.\d{6} to 0\.\d{6}$", words)
     assert ran.out.endswith("\n1 gate: 1 passed\n")
 
 
@@ -184,21 +191,20 @@ def test_a_gate_on_what_the_samples_reach(compare, pair):
 
 def test_the_libraries_say_nothing(gpt, tmp_path):
     """The one run of a real process, with a bar on a terminal."""
-    reader, writer = pty.openpty()
     words = ["compare", *map(str, gpt), "--samples", "3", "--json"]
-    found = subprocess.run(
-        [sys.executable, "-m", "quantcli", *words],
-        stdout=subprocess.PIPE,
-        stderr=writer,
-        env={**os.environ, "TERM": "xterm"},
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        timeout=120,
-    )
-    os.close(writer)
-    seen = os.read(reader, 65536).decode()
-    os.close(reader)
+    with terminal(80) as (name, read), open(name, "w") as stream:  # noqa: PTH123
+        found = subprocess.run(
+            [sys.executable, "-m", "quantcli", *words],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            env={**os.environ, "TERM": "xterm"},
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        stream.close()
+        seen = read()
     assert json.loads(found.stdout)["passed"] is True
     assert "comparing" in seen
     assert "/6" in seen

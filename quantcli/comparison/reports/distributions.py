@@ -47,7 +47,8 @@ def _chart(name: str, values: list[float], marks: Mapping[str, float]) -> Chart:
     edges = _log_edges(values, bins) if axis.logarithmic else np.histogram_bin_edges(values, bins)
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     title = f"{name}: {metric.description}"
-    return histogram(title, [*map(float, edges)], counts.tolist(), axis=axis, marks=marks)
+    shown = {"count": counts.tolist()}
+    return histogram(title, [*map(float, edges)], shown, axis=axis, marks=marks)
 
 
 def _is_wide(values: list[float]) -> bool:
