@@ -4,6 +4,7 @@
     out = quantcli.quantize("org/name", weights="int8", output="dir")
     model = quantcli.load("dir")
     report = quantcli.compare("org/name", "dir")
+    plain = quantcli.dequantize("dir", output="plain")
 
 Nothing heavy is imported until it is used. transformers loads frozen directories wherever this
 package is installed: torch imports it, by its entry point.
@@ -24,6 +25,7 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.explaining import explain
     from quantcli.api.inspecting import inspect
     from quantcli.api.loading import load
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Dequantized",
     "Explanation",
     "Footprint",
     "Frozen",
@@ -51,6 +54,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "compare",
+    "dequantize",
     "explain",
     "inspect",
     "load",
@@ -60,6 +64,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Dequantized": "quantcli.api.dequantizing",
     "Explanation": "quantcli.explanation",
     "Footprint": "quantcli.api",
     "Frozen": "quantcli.api",
@@ -69,6 +74,7 @@ _LAZY = {
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "compare": "quantcli.api",
+    "dequantize": "quantcli.api.dequantizing",
     "explain": "quantcli.api.explaining",
     "inspect": "quantcli.api.inspecting",
     "load": "quantcli.api.loading",

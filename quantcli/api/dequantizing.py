@@ -28,12 +28,25 @@ DTYPES = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DequantizeRequest:
+    """A frozen directory, and what to write of it: see `dequantize`."""
+
+    directory: Path
+    output: Path
+    dtype: str | None = None
+    max_shard_size: int = MAX_SHARD_SIZE
+    jobs: int | None = None
+    trust_remote_code: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dequantized:
     """A checkpoint that `dequantize` wrote. Implements `os.PathLike`.
 
-    `model` and `revision` are those of the original, `weights` is what it was frozen to. `nbytes`
-    are those of the tensors, `frozen_nbytes` those of the frozen directory. `seconds` is the time of
-    writing the weights.
+    `model` and `revision` are those of the original, `weights` is what it was frozen to. `dtype`
+    is None for a pipeline whose components keep theirs. `nbytes` are those of the tensors,
+    `frozen_nbytes` those of the frozen directory. `seconds` is the time of writing the weights.
     """
 
     directory: Path
@@ -41,7 +54,7 @@ class Dequantized:
     model: str
     revision: str | None
     weights: str
-    dtype: str
+    dtype: str | None
     nbytes: int
     frozen_nbytes: int
     seconds: float
@@ -70,56 +83,61 @@ def dequantize(
     output: str | os.PathLike[str],
     dtype: Any = None,
     max_shard_size: int = MAX_SHARD_SIZE,
-    overwrite: bool = False,
     jobs: int | None = None,
     trust_remote_code: bool = False,
-    progress: Progress | None = None,
-    on_plan: Callable[[], None] | None = None,
+    overwrite: bool = False,
 ) -> Dequantized:
     """Write the checkpoint that a frozen directory was made from, with its dequantized weights.
 
     It needs neither quantcli nor Quanto, and has the names of the original. Its weights are those
     that the frozen model computes with, cast to `dtype`, by default that of the frozen model. An
-    existing output is replaced only with `overwrite`, and only if it is a frozen directory or was
-    dequantized too. `max_shard_size` is in bytes, `jobs` the number of threads. `on_plan` is called
-    before anything is written.
+    existing output is replaced only with `overwrite`, and only if quantcli wrote it.
+    `max_shard_size` is in bytes, `jobs` the number of threads. `trust_remote_code` lets the code of
+    a model run where its class is needed.
 
     Raises `UsageError`, `ModelError` or `MachineError`, and then leaves no files behind.
     """
-    wanted = None if dtype is None else parse_dtype(dtype)
-    folder, target = Path(expand(directory)), Path(expand(output))
-    manifest = read_manifest(folder)
+    request = DequantizeRequest(
+        directory=Path(expand(directory)),
+        output=Path(expand(output)),
+        dtype=None if dtype is None else parse_dtype(dtype),
+        max_shard_size=max_shard_size,
+        jobs=jobs,
+        trust_remote_code=trust_remote_code,
+        overwrite=overwrite,
+    )
+    return dequantize_request(request)
+
+
+def dequantize_request(
+    request: DequantizeRequest,
+    *,
+    progress: Progress | None = None,
+    on_plan: Callable[[], None] | None = None,
+) -> Dequantized:
+    """Run a request. `on_plan` is called before anything is written."""
     from quantcli.dequantization.made import is_replaceable
 
-    check_output(target, overwrite=overwrite, is_ours=is_replaceable)
-    _check_apart(folder, target)
+    target = request.output
+    manifest = read_manifest(request.directory)
+    check_output(target, overwrite=request.overwrite, is_ours=is_replaceable)
+    _check_apart(request.directory, target)
     with ExitStack() as stack:
-        options = {"dtype": wanted, "max_shard_size": max_shard_size}
-        written = _plan(folder, stack, trust_remote_code=trust_remote_code, **options)
+        written = _plan(request, stack)
         if on_plan is not None:
             on_plan()
         staging = Staging(
             target,
-            digest=_digest(folder, options),
+            digest=_digest(request),
             needed=written.needed,
-            overwrite=overwrite,
+            overwrite=request.overwrite,
             is_ours=is_replaceable,
         )
         with staging:
             began = time.perf_counter()
-            written.write(staging.folder, jobs=jobs or os.cpu_count() or 1, progress=progress)
-            seconds = time.perf_counter() - began
-            result = Dequantized(
-                directory=folder,
-                output=target,
-                model=str(manifest["source"].get("model", "")),
-                revision=manifest["source"]["revision"],
-                weights=manifest["weights"],
-                dtype=wanted or str(manifest.get("dtype", "")),
-                nbytes=written.nbytes,
-                frozen_nbytes=manifest["footprint"]["quantized"]["bytes"],
-                seconds=seconds,
-            )
+            jobs = request.jobs or os.cpu_count() or 1
+            written.write(staging.folder, jobs=jobs, progress=progress)
+            result = _result(request, manifest, written, time.perf_counter() - began)
             with machine_errors(target):
                 _write_rest(written, staging.folder, manifest, result)
             staging.commit()
@@ -135,20 +153,41 @@ def parse_dtype(dtype: Any) -> str:
     return name
 
 
-def _plan(folder: Path, stack: ExitStack, *, trust_remote_code: bool, **options: Any) -> _Written:
+def _plan(request: DequantizeRequest, stack: ExitStack) -> _Written:
     from quantcli.pipelines.index import is_pipeline_folder
 
-    if is_pipeline_folder(folder):
+    options: dict[str, Any] = {
+        "dtype": request.dtype,
+        "max_shard_size": request.max_shard_size,
+        "trust_remote_code": request.trust_remote_code,
+    }
+    if is_pipeline_folder(request.directory):
         from quantcli.pipelines.dequantize import plan_pipeline_dequantization
 
-        return plan_pipeline_dequantization(
-            folder, stack, trust_remote_code=trust_remote_code, **options
-        )
+        return plan_pipeline_dequantization(request.directory, stack, **options)
     from quantcli.dequantization.model import plan_dequantization
     from quantcli.dequantization.reader import FrozenReader
 
-    reader = stack.enter_context(FrozenReader(folder, trust_remote_code=trust_remote_code))
-    return plan_dequantization(reader, trust_remote_code=trust_remote_code, **options)
+    trusted = request.trust_remote_code
+    reader = stack.enter_context(FrozenReader(request.directory, trust_remote_code=trusted))
+    return plan_dequantization(reader, **options)
+
+
+def _result(
+    request: DequantizeRequest, manifest: Mapping[str, Any], written: _Written, seconds: float
+) -> Dequantized:
+    own = None if "components" in manifest else str(manifest["dtype"])
+    return Dequantized(
+        directory=request.directory,
+        output=request.output,
+        model=str(manifest["source"].get("model", "")),
+        revision=manifest["source"]["revision"],
+        weights=manifest["weights"],
+        dtype=request.dtype or own,
+        nbytes=written.nbytes,
+        frozen_nbytes=manifest["footprint"]["quantized"]["bytes"],
+        seconds=seconds,
+    )
 
 
 def _write_rest(
@@ -159,7 +198,9 @@ def _write_rest(
 
     written.write_rest(folder)
     library = "diffusers" if "components" in manifest else "transformers"
-    card = dequantized_card(manifest, dtype=result.dtype, nbytes=result.nbytes, library=library)
+    card = dequantized_card(
+        manifest, dtype=result.dtype or "its own dtypes", nbytes=result.nbytes, library=library
+    )
     write_text(folder / "README.md", card)
 
 
@@ -170,12 +211,13 @@ def _check_apart(folder: Path, output: Path) -> None:
         raise UsageError(f"{output} and {folder} are in each other", hint=OTHER_OUTPUT)
 
 
-def _digest(folder: Path, options: Mapping[str, Any]) -> str:
+def _digest(request: DequantizeRequest) -> str:
     """Return a sha256 of what the output depends on: the options, and the files that are read.
 
     Shards of an interrupted run are kept only if it is the same.
     """
-    seen = [str(options)]
+    folder = request.directory
+    seen = [f"{request.dtype} {request.max_shard_size}"]
     for name, path in {MANIFEST: folder / MANIFEST, **files_below(folder)}.items():
         try:
             status = path.stat()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, completion, explain, inspect, quantize, size, verify
+from quantcli.cli import compare, completion, dequantize, explain, inspect, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -31,6 +31,7 @@ app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
+app.command("dequantize", epilog=dequantize.EXAMPLES)(dequantize.dequantize)
 app.command("completion", epilog=completion.EXAMPLES)(completion.completion)
 
 

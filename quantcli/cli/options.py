@@ -216,8 +216,36 @@ Output = Annotated[
         help="Output directory. [default: ./<name>-<dtype>]",
     ),
 ]
+FrozenDirectory = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", callback=home, help="A frozen directory.", show_default=False),
+]
+NewDirectory = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        callback=home,
+        help="Output directory.",
+        show_default=False,
+    ),
+]
+CastTo = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="DTYPE",
+        help="Dtype to cast the weights to: float32, float16 or bfloat16. "
+        "[default: that of the frozen model]",
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing frozen directory.")
+]
+OverwritePlain = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace an existing directory that quantcli has written."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -25,6 +25,7 @@ _TAKES = {
     "inspect": "takes one DIR or MODEL, then names of tensors",
     "verify": "takes one DIR: run it once for each",
     "completion": "takes one SHELL",
+    "dequantize": "takes one DIR",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
@@ -55,7 +56,7 @@ def _extra_hint(path: str, extra: str) -> str:
     dtype = canonical(extra)
     if command in ("quantize", "size") and dtype in WEIGHTS:
         return f"use -w {dtype}"
-    if command == "quantize" and " " not in extra:
+    if command in ("quantize", "dequantize") and " " not in extra:
         return f"use -o {extra}"
     return f"{path} {_TAKES.get(command, 'takes no such argument')}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ class Unit:
 class Dequantizing:
     """The work of writing a result: `skeleton` is only needed if transformers converts tensors."""
 
-    metadata = MADE_BY
+    metadata: Mapping[str, str] = MADE_BY
 
     def __init__(self, reader: FrozenReader, sharded: Sharded, skeleton: Skeleton | None) -> None:
         self._reader = reader

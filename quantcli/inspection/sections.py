@@ -76,6 +76,8 @@ def _treemap(name: str, tiles: Sequence[Tile], total: int, scale: float) -> Char
         f"{name}: {shown} in {plural(len(tiles), 'part')}; "
         f"the largest is {'.'.join(largest.path)}, {largest.label}."
     )
+    if {tile.colour for tile in tiles} > {0}:
+        summary += " Grey parts are not quantized."
     height = max(LOWEST, round(total * scale))
     return treemap(f"{name}: {shown}", tiles, root=shown, summary=summary, height=height)
 

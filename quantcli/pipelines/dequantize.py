@@ -25,7 +25,6 @@ class PipelineDequantization:
 
     pipeline: Pipeline
     components: dict[str, Dequantization]
-    dtype: str
 
     @property
     def nbytes(self) -> int:
@@ -101,4 +100,4 @@ def plan_pipeline_dequantization(
             dtype=dtype,
             trust_remote_code=trust_remote_code,
         )
-    return PipelineDequantization(pipeline=pipeline, components=components, dtype=dtype or "")
+    return PipelineDequantization(pipeline=pipeline, components=components)

@@ -145,4 +145,5 @@ def revert(model: PreTrainedModel, tensors: Mapping[str, torch.Tensor]) -> dict[
     """
     from transformers.core_model_loading import revert_weight_conversion
 
-    return revert_weight_conversion(model, dict(tensors))
+    found: dict[str, torch.Tensor] = revert_weight_conversion(model, dict(tensors))
+    return found
