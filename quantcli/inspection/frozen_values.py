@@ -75,12 +75,12 @@ class _FrozenStream:
         return flat.view(count, columns)
 
     def _step(self, start: int, count: int) -> torch.Tensor | None:
-        """Return the scale of each value of some rows, None for a format without a shift."""
+        """Return the scales of some rows (see `Block`), None for a format without a shift."""
         scale, entry = self._scale, self._entry
         if scale is None:
             return None
         group = entry.group_size or entry.columns
         if entry.numel == group:  # one group: a scale for each place in its last dimension
-            return scale.repeat(count * entry.columns // scale.numel())
+            return scale.view(1, -1)
         per_row = entry.columns // group
-        return scale[start * per_row : (start + count) * per_row].repeat_interleave(group)
+        return scale[start * per_row : (start + count) * per_row].view(-1, 1)

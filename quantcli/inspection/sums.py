@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -15,8 +16,8 @@ from quantcli.inspection.error import TensorError
 class Block:
     """Some values, flat. Those of a quantized tensor have `codes`, in the same order.
 
-    `step` is the difference between neighbouring codes, for each value, where a format has a scale
-    and a shift; else None.
+    `step` is the difference between neighbouring codes where a format has a scale and a shift, else
+    None: (groups, 1), or (1, columns) for one group whose columns have a scale each.
     """
 
     values: torch.Tensor
@@ -47,9 +48,7 @@ def _sums(x: torch.Tensor, y: torch.Tensor, workspace: Workspace) -> TensorError
     if not signal + result < float("inf"):
         return None
     product = float(torch.dot(wide_x, wide_y))
-    zeroed = 0
-    if int(torch.count_nonzero(y)) < count:
-        zeroed = int(torch.count_nonzero(x[y == 0]))
+    zeroed = int(torch.count_nonzero(x.bool() & ~y.bool()))
     noise = wide_x.sub_(wide_y)
     low, high = map(float, noise.aminmax())
     return TensorError(
@@ -90,9 +89,20 @@ def _saturated(x: torch.Tensor, block: Block) -> int:
     assert codes is not None
     assert weight_format is not None
     if block.step is None:
-        codes = codes if codes.dtype == torch.int8 else codes.float()
-        end = weight_format.maximum
-        return int((codes >= end).sum()) + int((codes <= -end).sum())
-    beyond, half = x - block.values, block.step / 2
-    last, first = codes == weight_format.maximum, codes == weight_format.minimum
-    return int((last & (beyond > half)).sum()) + int((first & (beyond < -half)).sum())
+        counts = torch.bincount(codes.view(torch.uint8), minlength=256)
+        return int(counts[_ends(weight_format)].sum())
+    groups = len(block.step) if block.step.shape[1] == 1 else -1
+    width = -1 if groups > 0 else block.step.shape[1]
+    beyond = (x - block.values).view(groups, width)
+    (found,) = (beyond.abs() > block.step / 2).view(-1).nonzero(as_tuple=True)
+    above, ends = x[found] > block.values[found], codes[found]
+    last, first = ends == weight_format.maximum, ends == weight_format.minimum
+    return int(torch.count_nonzero((last & above) | (first & ~above)))
+
+
+@cache
+def _ends(weight_format: WeightFormat) -> torch.Tensor:
+    """Return which bytes are codes at an end of the range of a format with a scale alone."""
+    storage = getattr(torch, weight_format.storage)
+    codes = torch.arange(256, dtype=torch.uint8).view(storage).float()
+    return (codes.abs() >= weight_format.maximum) & codes.isfinite()

@@ -10,7 +10,9 @@ import sys
 
 import pytest
 import torch
+from hub import Hub
 from messages import assert_says, told
+from quanto_reference import payload
 from safetensors.torch import load_file, save_file
 
 import quantcli
@@ -260,3 +262,31 @@ def test_a_damaged_directory(fails, frozen, tmp_path_factory):
 def test_every_order_is_an_option(run, frozen, tiny_model, order):
     words = (frozen("bert", "int8"), "--against", tiny_model("bert"), "--sort", order)
     assert rows(run(*words).out, "encoder")
+
+
+def test_by_name(run, frozen, tiny_model, tmp_path):
+    original = tiny_model("clip")
+    with Hub(tmp_path / "hub") as hub:
+        commit = hub.add_repo("org/clip", original)
+        hub.add_repo("org/clip-int8", frozen("clip", "int8"))
+        with hub.in_process():
+            found = json.loads(run("org/clip", "--revision", "main", "--json").out)
+            assert hub.bytes_sent < payload(original)
+            assert found["revision"] == commit
+            assert found["bytes"] == payload(original)
+            words = (
+                frozen("clip", "int8"),
+                "--against",
+                "org/clip",
+                "--revision",
+                "main",
+                "--json",
+            )
+            local = json.loads(run(*words).out)
+            assert (local["revision"], local["against_revision"]) == (None, commit)
+            named = json.loads(run("org/clip-int8", "--against", "org/clip", "--json").out)
+    assert (
+        named["error"]
+        == local["error"]
+        == json.loads(run(frozen("clip", "int8"), "--against", original, "--json").out)["error"]
+    )
