@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quantcli.cli import options
+from quantcli.cli import completers, options
 from quantcli.cli.output import print_json, print_result, print_table, warn
 from quantcli.cli.terminal import can_redraw
 from quantcli.errors import UsageError, did_you_mean
@@ -38,6 +38,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="DIR|MODEL",
+            autocompletion=completers.models,
             help="Frozen directory, folder, or Hub id (org/name or org/name@revision).",
             show_default=False,
         ),
@@ -55,6 +56,7 @@ def inspect(
         typer.Option(
             "--against",
             metavar="MODEL",
+            autocompletion=completers.models,
             help="The original, or another model of the same class: measures each tensor's error.",
         ),
     ] = None,
@@ -73,6 +75,7 @@ def inspect(
             "--sort",
             metavar="ORDER",
             callback=_sort,
+            autocompletion=completers.one_of(SORTS),
             help=f"Order: {', '.join(SORTS)}. [default: sqnr with --against, else model]",
         ),
     ] = None,
