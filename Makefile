@@ -7,7 +7,7 @@ CASES ?= 3000
 SEED ?= 0
 SUITE ?= models
 
-.PHONY: demo test lint docs fuzz bench zoo reproduce clean
+.PHONY: demo test lint docs pictures fuzz bench zoo reproduce clean
 
 demo: $(READY)  ## quantize a real model and show that it is still the same
 	@$(BIN)/python tests/demo.py
@@ -22,6 +22,9 @@ lint: $(READY)  ## ruff and mypy
 
 docs: $(READY)  ## write the generated sections of the README and docs/
 	@$(BIN)/python tests/test_docs.py --update
+
+pictures: $(READY)  ## the pictures of the README, from real runs
+	@$(BIN)/python tests/pictures.py
 
 fuzz: $(READY)  ## damaged models, thousands of them: a success or an error of our own
 	@$(BIN)/python tests/fuzz/run.py --cases $(CASES) --seed $(SEED) --suite $(SUITE)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import comparisons
+import tiny
 
+import quantcli
 from quantcli.comparison.gates import Requirements, gates_of, judge
 from quantcli.comparison.reports import Report, html
 from quantcli.comparison.results import Comparison, Generated, Measurement
+from quantcli.explanation.page import page as explanation_page
 from quantcli.inspection import (
     Distribution,
     Histogram,
@@ -133,8 +138,16 @@ def report(**gates: float) -> Report:
     return Report(comparison, judge(comparison, requirements), inspection=inspection())
 
 
+def explained() -> str:
+    """Return the page that explains a weight of a tiny model."""
+    with tempfile.TemporaryDirectory() as folder:
+        tiny.save("bert", Path(folder))
+        return render(explanation_page(quantcli.explain(folder, weights="int4")))
+
+
 PAGES = {
     "compare": lambda: html(report()),
     "inspect": lambda: render(inspection_page(inspection())),
+    "explain": explained,
 }
 """Every kind of page, by the name of its command."""

@@ -9,11 +9,11 @@ import re
 import termios
 import threading
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 
 CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """An escape code: a colour, or a movement of the cursor."""
-
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @contextlib.contextmanager
@@ -50,19 +50,40 @@ def terminal(columns: int) -> Iterator[tuple[str, Callable[[], str]]]:
         os.close(reader)
 
 
+_STEP = re.compile(
+    r"\x1b\[(?P<number>\d*)(?P<move>[AK])|(?P<colour>\x1b\[[0-9;]*m)|\x1b\[\?25[lh]|.", re.DOTALL
+)
+
+
 def shown(written: str) -> str:
-    """Return what stays on a terminal, with its colours: lines that were redrawn are gone."""
-    lines = [""]
-    for part in re.split(r"(\n|\r|\x1b\[1A|\x1b\[2K|\x1b\[\?25[lh])", written):
-        if part == "\n":
-            lines.append("")
-        elif part == "\x1b[1A":
-            lines.pop()
-        elif part in ("\r", "\x1b[2K"):
-            lines[-1] = "" if part == "\x1b[2K" else lines[-1]
-        elif not part.startswith("\x1b[?25"):
-            lines[-1] += part
-    return "\n".join(lines)
+    """Return what stays on a terminal, with its colours: what was overwritten is gone."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    row, column, colour = 0, 0, ""
+    for step in _STEP.finditer(written):
+        text = step[0]
+        if step["colour"]:
+            colour = "" if text == "\x1b[0m" else colour + text
+        elif step["move"] == "A":
+            row = max(row - int(step["number"] or 1), 0)
+        elif step["move"] == "K":
+            del lines[row][0 if step["number"] == "2" else column :]
+        elif text == "\r":
+            column = 0
+        elif text == "\n":
+            row, column = row + 1, 0
+            lines += [[] for _ in range(row + 1 - len(lines))]
+        elif not text.startswith("\x1b"):
+            line = lines[row]
+            line += [("", " ")] * (column - len(line))
+            line[column : column + 1] = [(colour, text)]
+            column += 1
+    return "\n".join(map(_coloured, lines)).rstrip() + "\n"
+
+
+def _coloured(cells: list[tuple[str, str]]) -> str:
+    runs = groupby(cells, key=itemgetter(0))
+    texts = [(colour, "".join(text for _, text in run)) for colour, run in runs]
+    return "".join(f"{colour}{text}\x1b[0m" if colour else text for colour, text in texts).rstrip()
 
 
 def plain(text: str) -> str:

@@ -15,7 +15,7 @@ from quantcli.checkpoint.folder import list_files, read_file_range
 from quantcli.checkpoint.hub_errors import explain, is_unreachable, translated
 from quantcli.checkpoint.records import ENTRANCES, ModelFiles
 from quantcli.errors import ModelError
-from quantcli.upstream.huggingface_hub import request_range, silent_bar
+from quantcli.upstream.huggingface_hub import download_bar, request_range
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -147,7 +147,7 @@ class HubRepo(ModelFiles):
         )
 
     def _options(self) -> dict[str, Any]:
-        return {"library_name": "quantcli", "tqdm_class": None if self._progress else silent_bar()}
+        return {"library_name": "quantcli", "tqdm_class": download_bar(shown=self._progress)}
 
     def _request_range(self, file: str, start: int, nbytes: int) -> bytes:
         from huggingface_hub import hf_hub_url, hf_raise_for_status

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quantcli.cli import options
+from quantcli.cli import completers, options
 from quantcli.cli.output import print_json, print_result, print_table, warn
 from quantcli.errors import UsageError
 
@@ -45,6 +45,7 @@ def explain(
         typer.Argument(
             metavar="MODEL",
             help="Hub id (org/name or org/name@revision), or folder.",
+            autocompletion=completers.models,
             show_default=False,
         ),
     ],

@@ -59,7 +59,8 @@ def print_message(text: str) -> None:
     coloured = has_colours(sys.stderr)
     text = wrap(printable(text), sys.stderr)
     with contextlib.suppress(OSError):
-        typer.echo(paint_prefix(text) if coloured else text, err=True, color=coloured)
+        # not typer.echo, which finds the stream below the one that keeps messages above a bar
+        print(paint_prefix(text) if coloured else text, file=sys.stderr, flush=True)
 
 
 def open_closed_streams() -> None:

@@ -105,12 +105,17 @@ def _numbers(title: str, values: Sequence[float | None]) -> Column:
 def about(found: Explanation) -> list[str]:
     """Return which weight it is, how it is quantized, and which part is shown."""
     shape = "x".join(map(str, found.shape))
-    rows, columns = found.shown_rows, found.shown_columns
+    shown = f"{_range('row', found.shown_rows)}, {_range('column', found.shown_columns)}"
     return [
         f"{found.tensor} of {found.model}",
         f"{found.kind} {shape} in {found.dtype}, to {found.weights}: {_method(found)}",
-        f"shown: rows {rows[0]} to {rows[-1]}, columns {columns[0]} to {columns[-1]}{_seen(found)}",
+        f"shown: {shown}{_seen(found)}",
     ]
+
+
+def _range(noun: str, numbers: range) -> str:
+    first, last = numbers[0], numbers[-1]
+    return f"{noun} {first}" if first == last else f"{noun}s {first} to {last}"
 
 
 def _method(found: Explanation) -> str:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 _UTILS = "huggingface_hub.utils"
 
 
-@relies_on(f"{_UTILS}.tqdm", to="download without a progress bar")
-def silent_bar() -> Any:
-    """Return a `tqdm_class` for downloads that shows nothing."""
+@relies_on(f"{_UTILS}.tqdm", to="show the progress of downloads")
+def download_bar(*, shown: bool) -> Any:
+    """Return a `tqdm_class` for downloads whose bars go away at the end, or are not shown."""
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
-    return partial(tqdm, disable=True)
+    return partial(tqdm, leave=False) if shown else partial(tqdm, disable=True)
 
 
 @relies_on(f"{_UTILS}.build_hf_headers", f"{_UTILS}.http_stream_backoff", to="read parts of files")

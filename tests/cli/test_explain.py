@@ -67,6 +67,18 @@ def test_a_wide_slice_is_cut_in_a_narrow_terminal(tiny_model):
     assert len(wide[0].columns) == 21
 
 
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((1, 6), "shown: row 2, columns 3 to 8"), ((3, 1), "shown: rows 2 to 4, column 3")],
+    ids=["row", "column"],
+)
+def test_one_row_or_column(tiny_model, explain, size, shown):
+    out, _ = explain(
+        tiny_model("llama-untied"), "--at", "2,3", "--rows", size[0], "--columns", size[1]
+    )
+    assert f"{shown}\n" in out
+
+
 def test_numbers_line_up_on_the_point(tiny_model, explain):
     out, _ = explain(tiny_model("llama-untied"), "-w", "int4")
     part = out[out.index("original: r") :].splitlines()[4:10]

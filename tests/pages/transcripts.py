@@ -16,6 +16,7 @@ from pathlib import Path
 
 import tiny
 from hub import Hub
+from terminals import shown, terminal
 
 from pages.markdown import ROOT
 
@@ -61,6 +62,18 @@ class Reader:
             printed = _PROGRESS.sub("", self._run("bash", "-c", command).stdout)
             shown.append(f"$ {command}\n{printed.rstrip()}".rstrip() + "\n")
         return "".join(shown)
+
+    def watch(self, command: str, columns: int) -> str:
+        """Run a command on a terminal; return what stays on it, with escape codes."""
+        with terminal(columns) as (name, read):
+            subprocess.run(
+                ["bash", "-c", f"exec < {name} > {name} 2>&1; {command}"],
+                cwd=self.folder,
+                env={**self._environment, "TERM": "xterm-256color", "COLUMNS": str(columns)},
+                check=False,
+                timeout=600,
+            )
+            return _PROGRESS.sub("", shown(read()))
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command, with both streams in one; its exit code may be any."""
