@@ -16,7 +16,7 @@ from quantcli.errors import UsageError, did_you_mean
 from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
 if TYPE_CHECKING:
-    from quantcli.api.inspecting import InspectRequest
+    from quantcli.api import InspectRequest
     from quantcli.inspection import Inspection, ModuleInspection, TensorError, TensorInspection
 
 EXAMPLES = """\b
@@ -112,7 +112,7 @@ def inspect(
         )
     if html is not None:
         options.check_page(html)
-    from quantcli.api.inspecting import InspectRequest
+    from quantcli.api import InspectRequest
     from quantcli.paths import model_name
 
     request = InspectRequest(
@@ -144,7 +144,7 @@ def _order(sort: str | None, against: str | None) -> str:
 
 
 def _run(request: InspectRequest, *, jobs: int | None, quiet: bool) -> Inspection:
-    from quantcli.api.inspecting import inspect_request
+    from quantcli.api import inspect_request
     from quantcli.cli.progress import make_progress
     from quantcli.upstream.versions import version_warnings
 
