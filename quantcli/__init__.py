@@ -24,10 +24,9 @@ from quantcli.errors import (
 from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
-    from quantcli.api import Footprint, Frozen, Prediction, compare, plan, quantize, size
+    from quantcli.api import Footprint, Frozen, Prediction, compare, inspect, plan, quantize, size
     from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.explaining import explain
-    from quantcli.api.inspecting import inspect
     from quantcli.api.loading import load
     from quantcli.comparison.reports import Report
     from quantcli.explanation import Explanation
@@ -76,7 +75,7 @@ _LAZY = {
     "compare": "quantcli.api",
     "dequantize": "quantcli.api.dequantizing",
     "explain": "quantcli.api.explaining",
-    "inspect": "quantcli.api.inspecting",
+    "inspect": "quantcli.api",
     "load": "quantcli.api.loading",
     "plan": "quantcli.api",
     "quantize": "quantcli.api",

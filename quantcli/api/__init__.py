@@ -7,7 +7,7 @@ from quantcli.api.freezing import (
     quantize,
     quantize_request,
 )
-from quantcli.api.inspecting import inspect_frozen
+from quantcli.api.inspecting import InspectRequest, inspect, inspect_frozen, inspect_request
 from quantcli.api.request import (
     MAX_SHARD_SIZE,
     Request,
@@ -26,13 +26,16 @@ __all__ = [
     "ComponentSize",
     "Footprint",
     "Frozen",
+    "InspectRequest",
     "Prediction",
     "Request",
     "check_plan",
     "compare",
     "compare_request",
     "default_output",
+    "inspect",
     "inspect_frozen",
+    "inspect_request",
     "make_compare_request",
     "make_request",
     "peak_rss_bytes",

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quantcli.cli import options
+from quantcli.cli import completers, options
 from quantcli.cli.output import print_json, print_result, print_table, warn
 from quantcli.cli.terminal import can_redraw
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
 if TYPE_CHECKING:
-    from quantcli.api.inspecting import InspectRequest
+    from quantcli.api import InspectRequest
     from quantcli.inspection import Inspection, ModuleInspection, TensorError, TensorInspection
 
 EXAMPLES = """\b
@@ -38,6 +38,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="DIR|MODEL",
+            autocompletion=completers.models,
             help="Frozen directory, folder, or Hub id (org/name or org/name@revision).",
             show_default=False,
         ),
@@ -55,6 +56,7 @@ def inspect(
         typer.Option(
             "--against",
             metavar="MODEL",
+            autocompletion=completers.models,
             help="The original, or another model of the same class: measures each tensor's error.",
         ),
     ] = None,
@@ -73,6 +75,7 @@ def inspect(
             "--sort",
             metavar="ORDER",
             callback=_sort,
+            autocompletion=completers.one_of(SORTS),
             help=f"Order: {', '.join(SORTS)}. [default: sqnr with --against, else model]",
         ),
     ] = None,
@@ -109,7 +112,7 @@ def inspect(
         )
     if html is not None:
         options.check_page(html)
-    from quantcli.api.inspecting import InspectRequest
+    from quantcli.api import InspectRequest
     from quantcli.paths import model_name
 
     request = InspectRequest(
@@ -141,7 +144,7 @@ def _order(sort: str | None, against: str | None) -> str:
 
 
 def _run(request: InspectRequest, *, jobs: int | None, quiet: bool) -> Inspection:
-    from quantcli.api.inspecting import inspect_request
+    from quantcli.api import inspect_request
     from quantcli.cli.progress import make_progress
     from quantcli.upstream.versions import version_warnings
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
 from quantcli.cli.inspect_tables import decibels, stored_as
+from quantcli.cli.terminal import printable, width_of
 from quantcli.inspection import Distribution, Histogram, Inspection, unfold
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -27,7 +27,7 @@ def draw(found: Inspection) -> str:
     histogram = found.histogram
     assert histogram is not None
     sides = _sides(histogram)
-    lines = [*_head(found), "", *_bars(histogram, sides), "", *_numbers(sides)]
+    lines = [*map(printable, _head(found)), "", *_bars(histogram, sides), "", *_numbers(sides)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -78,7 +78,7 @@ def blocks_show() -> bool:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    return width_of(sys.stdout) if sys.stdout.isatty() else WIDTH
 
 
 def _numbers(sides: list[tuple[str, Distribution]]) -> Iterator[str]:
