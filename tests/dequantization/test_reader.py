@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-import models
 import pytest
+import rare_models
 import torch
 from messages import assert_says
 from tiny import KINDS
@@ -27,7 +27,7 @@ def rare(tmp_path_factory):
     def make(name, dtype):
         key = (name, dtype)
         if key not in made:
-            made[key] = models.save(name, tmp_path_factory.mktemp(name), dtype)
+            made[key] = rare_models.save(name, tmp_path_factory.mktemp(name), dtype)
         return made[key]
 
     return make
@@ -35,7 +35,7 @@ def rare(tmp_path_factory):
 
 def assert_equal(directory):
     """Assert that all rows, in small blocks, are what the loaded model computes with."""
-    expected = models.dense_state(quantcli.load(directory))
+    expected = rare_models.dense_state(quantcli.load(directory))
     with FrozenReader(directory) as reader:
         names = {name for name, entry in reader.entries.items() if entry.action != "compute"}
         assert names == expected.keys() - {*reader.config["quantization_config"]["computed"]}
@@ -65,7 +65,7 @@ def test_tiny_models(frozen, kind, weights):
 
 
 @pytest.mark.parametrize("weights", QUANTIZED)
-@pytest.mark.parametrize("name", [*models.MODELS])
+@pytest.mark.parametrize("name", [*rare_models.MODELS])
 def test_rare_layers(rare, freeze, name, weights):
     assert_equal(freeze(rare(name, "bfloat16"), weights))
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import freezing
-import models
 import pytest
+import rare_models
 import torch
 import transformers
 from messages import refuses
@@ -79,7 +79,7 @@ def load(folder):
 def assert_same(folder, directory):
     """Assert that a plain model has the weights that the frozen one computes with."""
     plain = load(folder)
-    expected, found = models.dense_state(quantcli.load(directory)), plain.state_dict()
+    expected, found = rare_models.dense_state(quantcli.load(directory)), plain.state_dict()
     assert found.keys() == expected.keys()
     for name, tensor in found.items():
         values, module = expected[name], plain.get_submodule(name.rpartition(".")[0])
@@ -97,9 +97,9 @@ def test_names_and_values(frozen, tiny_model, dequantized, kind, weights):
     assert_same(folder, directory)
 
 
-@pytest.mark.parametrize("name", [*models.MODELS])
+@pytest.mark.parametrize("name", [*rare_models.MODELS])
 def test_rare_layers(tmp_path, dequantized, name):
-    original = models.save(name, tmp_path / name, "bfloat16")
+    original = rare_models.save(name, tmp_path / name, "bfloat16")
     directory = quantcli.quantize(original, weights="int4", output=tmp_path / "frozen").output
     folder = dequantized(directory)
     assert shapes(folder) == shapes(original)
