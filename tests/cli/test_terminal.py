@@ -132,6 +132,23 @@ def test_a_bar_goes_away(on_a_terminal):
     assert "quantizing" not in shown(written)
 
 
+def test_a_message_stands_above_a_bar(transformers_python):
+    code = (
+        "from quantcli.cli.output import print_message\n"
+        "from quantcli.cli.progress import StepBar\n"
+        "bar = StepBar()\n"
+        "bar.start(3)\n"
+        "print_message('warning: above')\n"
+        "bar.advance(1)\n"
+        "bar.stop()\n"
+    )
+    with terminal(60) as (name, read):
+        transformers_python.run(code, **dict.fromkeys(("stdin", "stdout", "stderr"), name))
+        written = read()
+    assert "comparing" in written
+    assert plain(shown(written)).strip() == "warning: above"
+
+
 @pytest.mark.parametrize("columns", [20, 30, 40, 60, 80, 200])
 def test_a_bar_takes_one_line(on_a_terminal, columns):
     written = on_a_terminal("quantize", "bert", "-o", "out", columns=columns)
