@@ -11,7 +11,7 @@ import typer
 
 from quantcli.cli import compare, completion, dequantize, explain, inspect, quantize, size, verify
 from quantcli.cli.interrupt import exit_on_interrupt
-from quantcli.cli.output import open_closed_streams, print_message, print_result
+from quantcli.cli.terminal.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
 
 app = typer.Typer(

@@ -13,7 +13,7 @@ import typer
 
 from quantcli.cli import options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import (
+from quantcli.cli.terminal.output import (
     print_json,
     print_message,
     print_result,
@@ -21,7 +21,7 @@ from quantcli.cli.output import (
     print_table,
     warn,
 )
-from quantcli.cli.terminal import can_redraw
+from quantcli.cli.terminal.streams import can_redraw
 from quantcli.text import plural
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _files(given: Mapping[str, Any]) -> dict[str, Path]:
 
 def _compare(request: CompareRequest, *, weights: bool, quiet: bool) -> Report:
     from quantcli import api
-    from quantcli.cli.progress import make_steps
+    from quantcli.cli.terminal.progress import make_steps
     from quantcli.upstream.versions import version_warnings
 
     if not quiet:
@@ -232,7 +232,7 @@ def _show(report: Report, *, as_json: bool, quiet: bool) -> None:
     elif quiet:
         print_result(_one_line(report))
     else:
-        from quantcli.cli.compare_tables import tables
+        from quantcli.cli.tables.compare import tables
 
         for table in tables(report):
             print_table(table)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quantcli.cli import completers
-from quantcli.cli.output import print_result
-from quantcli.cli.shells import SCRIPTS, bash_words, escape
+from quantcli.cli.completing import completers
+from quantcli.cli.completing.shells import SCRIPTS, bash_words, escape
+from quantcli.cli.terminal.output import print_result
 from quantcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from quantcli.cli.completers import Found
+    from quantcli.cli.completing.completers import Found
 
 VARIABLE = "_QUANTCLI_COMPLETE"
 

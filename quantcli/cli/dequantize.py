@@ -10,7 +10,7 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import print_json, print_message, print_result, warn
+from quantcli.cli.terminal.output import print_json, print_message, print_result, warn
 
 if TYPE_CHECKING:
     from quantcli.api.dequantizing import Dequantized, DequantizeRequest
@@ -61,7 +61,7 @@ def dequantize(
 def _run(request: DequantizeRequest, *, quiet: bool) -> Dequantized:
     """Dequantize with progress; exit if interrupted."""
     from quantcli.api.dequantizing import dequantize_request
-    from quantcli.cli.progress import make_progress
+    from quantcli.cli.terminal.progress import make_progress
     from quantcli.frozen.staging import partial_folder
 
     def on_plan() -> None:

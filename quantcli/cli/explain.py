@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quantcli.cli import completers, options
-from quantcli.cli.output import print_json, print_result, print_table, warn
+from quantcli.cli import options
+from quantcli.cli.completing import completers
+from quantcli.cli.terminal.output import print_json, print_result, print_table, warn
 from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def _write(found: Explanation, png: Path | None, html: Path | None) -> None:
 
 
 def _show(found: Explanation) -> None:
-    from quantcli.cli.explain_tables import tables, worked_lines
-    from quantcli.cli.output import table_width
+    from quantcli.cli.tables.explain import tables, worked_lines
+    from quantcli.cli.terminal.output import table_width
 
     for table in tables(found, table_width()):
         print_table(table)

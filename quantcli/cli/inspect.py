@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quantcli.cli import completers, options
-from quantcli.cli.output import print_json, print_result, print_table, warn
-from quantcli.cli.terminal import can_redraw
+from quantcli.cli import options
+from quantcli.cli.completing import completers
+from quantcli.cli.terminal.output import print_json, print_result, print_table, warn
+from quantcli.cli.terminal.streams import can_redraw
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.inspection.sorting import ERROR_SORTS, SORTS
 
@@ -145,7 +146,7 @@ def _order(sort: str | None, against: str | None) -> str:
 
 def _run(request: InspectRequest, *, jobs: int | None, quiet: bool) -> Inspection:
     from quantcli.api import inspect_request
-    from quantcli.cli.progress import make_progress
+    from quantcli.cli.terminal.progress import make_progress
     from quantcli.upstream.versions import version_warnings
 
     if not quiet:
@@ -178,10 +179,10 @@ def _write_page(path: Path, found: Inspection) -> None:
 
 
 def _show(found: Inspection, *, depth: int | None, order: str, limit: int | None) -> None:
-    from quantcli.cli import inspect_tables
+    from quantcli.cli.tables import inspect as inspect_tables
 
     if found.histogram is not None:
-        from quantcli.cli.inspect_histogram import draw
+        from quantcli.cli.tables.histogram import draw
 
         print_result(draw(found))
         return

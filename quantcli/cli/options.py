@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from quantcli.cli import completers
+from quantcli.cli.completing import completers
 from quantcli.errors import UsageError, did_you_mean
 from quantcli.formats import GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
 from quantcli.paths import expand

@@ -12,7 +12,7 @@ import typer
 
 from quantcli.cli import options
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.output import (
+from quantcli.cli.terminal.output import (
     print_json,
     print_message,
     print_result,
@@ -20,7 +20,7 @@ from quantcli.cli.output import (
     print_table,
     warn,
 )
-from quantcli.cli.terminal import can_redraw
+from quantcli.cli.terminal.streams import can_redraw
 from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _run(
 ) -> Frozen:
     """Quantize with progress and warnings; exit if interrupted."""
     from quantcli.api import quantize_request
-    from quantcli.cli.progress import make_progress
+    from quantcli.cli.terminal.progress import make_progress
 
     def on_plan(plan: Plan) -> None:
         gc.enable()  # everything is imported, and a run can be long
@@ -172,7 +172,12 @@ def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: b
         target = output or default_output(request)
         print_result(f"would write {target}: {plan.nbytes:,} bytes, ratio {plan.ratio:.3f}")
     else:
-        from quantcli.cli.tables import components_table, footprint_table, kept_table, plan_table
+        from quantcli.cli.tables.plans import (
+            components_table,
+            footprint_table,
+            kept_table,
+            plan_table,
+        )
 
         parts = components_table(summaries_of(plan))
         _print_tables(plan_table(plan), kept_table(plan), parts, footprint_table(plan))
@@ -186,7 +191,7 @@ def _show(frozen: Frozen, seconds_total: float, *, as_json: bool, quiet: bool) -
         print_result(str(frozen.output))
     else:
         from quantcli.api import summaries_of
-        from quantcli.cli.tables import components_table, footprint_table, kept_table
+        from quantcli.cli.tables.plans import components_table, footprint_table, kept_table
 
         parts = components_table(summaries_of(frozen.plan))
         _print_tables(footprint_table(frozen.plan), parts, kept_table(frozen.plan))

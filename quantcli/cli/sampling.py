@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantcli.cli import completers
+from quantcli.cli.completing import completers
 from quantcli.cli.options import home
 from quantcli.comparison.tasks import TASKS
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from quantcli.cli import options
-from quantcli.cli.output import print_json, print_table, warn
+from quantcli.cli.terminal.output import print_json, print_table, warn
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Prediction
@@ -54,7 +54,7 @@ def size(
 
 
 def _show(footprint: Footprint) -> None:
-    from quantcli.cli.tables import dtypes_table, size_table
+    from quantcli.cli.tables.plans import dtypes_table, size_table
 
     if len(footprint.original_dtypes) > 1:
         print_table(dtypes_table(footprint))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantcli.cli import options
-from quantcli.cli.output import print_json, print_sentence
+from quantcli.cli.terminal.output import print_json, print_sentence
 from quantcli.errors import VerificationError
 
 EXAMPLES = """\b

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from quantcli.cli.columns import break_text, fit
-from quantcli.cli.decimals import align
+from quantcli.cli.terminal.columns import break_text, fit
+from quantcli.cli.terminal.decimals import align
 
 
 def draw(columns, rows, *, width):

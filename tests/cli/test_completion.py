@@ -13,8 +13,8 @@ from messages import assert_says
 from shells import SHELLS, typed
 
 from quantcli.cli import app, main
+from quantcli.cli.completing.shells import SCRIPTS, bash_words, escape
 from quantcli.cli.completion import VARIABLE, candidates
-from quantcli.cli.shells import SCRIPTS, bash_words, escape
 from quantcli.comparison.tasks import TASKS
 from quantcli.formats import QUANTIZED, WEIGHTS
 from quantcli.recipe.files import shipped

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 import quantcli
 from quantcli.cli import main, output
-from quantcli.cli.explain_tables import tables
+from quantcli.cli.tables.explain import tables
 from quantcli.formats import DOWNCASTS, QUANTIZED, WEIGHTS
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import quantcli
 from quantcli.cli import main
-from quantcli.cli.inspect_histogram import bar
+from quantcli.cli.tables.histogram import bar
 from quantcli.inspection import SORTS
 
 FIGURES = ("sqnr_db", "cosine", "mse", "max_error", "saturated_share", "zeroed_share", "exact")

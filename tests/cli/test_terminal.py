@@ -15,7 +15,7 @@ from interpreters import QUANTCLI
 from rich.cells import cell_len
 from terminals import CODE, plain, shown, terminal
 
-from quantcli.cli.terminal import paint_prefix, printable, width_of, wrap
+from quantcli.cli.terminal.streams import paint_prefix, printable, width_of, wrap
 
 GATES = ["--min-cosine", "0.5", "--max-size-ratio", "0.01"]
 
@@ -134,8 +134,8 @@ def test_a_bar_goes_away(on_a_terminal):
 
 def test_a_message_stands_above_a_bar(transformers_python):
     code = (
-        "from quantcli.cli.output import print_message\n"
-        "from quantcli.cli.progress import StepBar\n"
+        "from quantcli.cli.terminal.output import print_message\n"
+        "from quantcli.cli.terminal.progress import StepBar\n"
         "bar = StepBar()\n"
         "bar.start(3)\n"
         "print_message('warning: above')\n"

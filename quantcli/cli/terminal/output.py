@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from quantcli.cli.terminal import (
+from quantcli.cli.terminal.streams import (
     PIPE_WIDTH,
     colour_system,
     has_colours,
@@ -88,7 +88,7 @@ def print_table(table: Table) -> None:
     """Print a table that fits the terminal; in a pipe it is as wide as its cells."""
     from rich.console import Console
 
-    from quantcli.cli.columns import fit
+    from quantcli.cli.terminal.columns import fit
 
     coloured = has_colours(sys.stdout)
     width = table_width()

@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from quantcli.cli.inspect_tables import decibels, stored_as
-from quantcli.cli.terminal import printable, width_of
+from quantcli.cli.tables.inspect import decibels, stored_as
+from quantcli.cli.terminal.streams import printable, width_of
 from quantcli.inspection import Distribution, Histogram, Inspection, unfold
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"

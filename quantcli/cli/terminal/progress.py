@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from quantcli.cli.output import print_message
-from quantcli.cli.terminal import can_redraw, width_of
+from quantcli.cli.terminal.output import print_message
+from quantcli.cli.terminal.streams import can_redraw, width_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from quantcli.cli.terminal import colour_system
+from quantcli.cli.terminal.streams import colour_system
 from quantcli.explanation import facts
 from quantcli.explanation.figures import largest, rows_of, texts_of
 

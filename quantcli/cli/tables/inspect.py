@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from quantcli.cli.tables import make_table
+from quantcli.cli.tables.plans import make_table
 from quantcli.formats import QUANTIZED
 from quantcli.inspection import (
     Inspection,

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from quantcli.cli.decimals import align
-from quantcli.cli.terminal import OUTCOMES, printable
+from quantcli.cli.terminal.decimals import align
+from quantcli.cli.terminal.streams import OUTCOMES, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,0 +1,1 @@
+"""How the commands write: streams and their width, messages, tables that fit, progress."""
