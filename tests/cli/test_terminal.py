@@ -136,7 +136,7 @@ def test_a_message_stands_above_a_bar(transformers_python):
     code = (
         "from quantcli.cli.terminal.output import print_message\n"
         "from quantcli.cli.terminal.progress import StepBar\n"
-        "bar = StepBar()\n"
+        'bar = StepBar("comparing")\n'
         "bar.start(3)\n"
         "print_message('warning: above')\n"
         "bar.advance(1)\n"
