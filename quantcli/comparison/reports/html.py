@@ -10,7 +10,7 @@ from quantcli.comparison.reports import rows
 from quantcli.comparison.reports.distributions import distribution_charts
 from quantcli.comparison.reports.formats import report_format
 from quantcli.comparison.reports.report import Report
-from quantcli.comparison.results import Comparison, SideSummary
+from quantcli.comparison.results import Comparison, Generated, SideSummary
 from quantcli.inspection.page import origin
 from quantcli.inspection.sections import bytes_section, error_section
 from quantcli.page import Badge, Block, Facts, Note, Page, Section, Table, TextPair, render
@@ -119,7 +119,15 @@ def _texts(comparison: Comparison) -> Iterator[Block]:
     if len(shown) < len(generated):
         yield Note(rows.texts_left_out(generated))
     for text in shown:
-        yield TextPair(prompt=text.prompt, titles=SIDES, texts=(text.original, text.quantized))
+        yield TextPair(prompt=text.prompt, titles=SIDES, texts=_trimmed(text))
+
+
+def _trimmed(text: Generated) -> tuple[str, str]:
+    """Return both texts without the space around them, unless that is how they differ."""
+    original, quantized = text.original.strip(), text.quantized.strip()
+    if (original == quantized) != text.same:
+        return text.original, text.quantized
+    return original or "(nothing)", quantized or "(nothing)"
 
 
 def _unreached(comparison: Comparison) -> Iterator[Block]:

@@ -9,7 +9,7 @@ import pytest
 import specimens
 
 from quantcli.comparison.reports.html import MAX_CHARTS, page
-from quantcli.comparison.results import Measurement
+from quantcli.comparison.results import Generated, Measurement
 from quantcli.page import Chart, Note, Table, TextPair
 
 
@@ -128,6 +128,21 @@ def test_values_on_a_logarithmic_axis_may_be_zero(report):
 def test_generated_texts_stand_side_by_side(report):
     pairs = of_kind(TextPair, blocks(page(report), "Generated texts"))
     assert [pair.texts[0] == pair.texts[1] for pair in pairs] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        pytest.param(("\n\na b", "\na c "), ("a b", "a c"), id="space-around"),
+        pytest.param((" a", "a"), (" a", "a"), id="they-differ-in-it"),
+        pytest.param(("\n", "\n"), ("(nothing)", "(nothing)"), id="nothing-else"),
+    ],
+)
+def test_space_around_generated_texts(report, texts, shown):
+    generated = (Generated(prompt="p", original=texts[0], quantized=texts[1]),)
+    comparison = replace(report.comparison, generated=generated)
+    (pair,) = blocks(page(replace(report, comparison=comparison)), "Generated texts")
+    assert pair.texts == shown
 
 
 def test_the_weights_are_drawn_from_the_inspection(report):
