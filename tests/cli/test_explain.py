@@ -12,8 +12,9 @@ from PIL import Image
 from rich.cells import cell_len
 
 import quantcli
-from quantcli.cli import main, output
+from quantcli.cli import main
 from quantcli.cli.tables.explain import tables
+from quantcli.cli.terminal import output
 from quantcli.formats import DOWNCASTS, QUANTIZED, WEIGHTS
 
 

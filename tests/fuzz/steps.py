@@ -75,6 +75,8 @@ def run_steps(folder: Path, pristine: Path, rng: Random, say: Say) -> Record:
     model = _attempt(record, "load", say, lambda: quantcli.load(folder))
     if model is not None:
         _check_loaded(record, model, folder, pristine)
+    _look(record, folder, say)
+    _dequantize(record, folder, say)
     if _files(folder) != before:
         record.note("all", "SourceChanged", str(set(before.items()) ^ set(_files(folder).items())))
     if Path(EXECUTED).exists():
@@ -97,6 +99,30 @@ def compare_steps(folder: Path, pristine: Path, rng: Random, say: Say) -> Record
     if Path(EXECUTED).exists():
         record.note("compare", "CodeWasRun")
     return record
+
+
+def _look(record: Record, folder: Path, say: Say) -> None:
+    """Inspect a folder, against itself if it is an original, and explain one of its weights."""
+    against = None if is_frozen(folder) else folder
+    found = _attempt(record, "inspect", say, lambda: quantcli.inspect(folder, against=against))
+    if found is not None and against is not None:
+        changed = [each.name for each in found.tensors if each.error and not each.error.exact]
+        if changed:
+            record.note("inspect", "DiffersFromItself", ", ".join(changed[:3]))
+    _attempt(record, "explain", say, lambda: quantcli.explain(folder, weights="int4"))
+
+
+def _dequantize(record: Record, folder: Path, say: Say) -> None:
+    out = Path("plain") / "model"
+    out.parent.mkdir()
+    made = _attempt(
+        record, "dequantize", say, lambda: quantcli.dequantize(folder, output=out, jobs=2)
+    )
+    left = [path.name for path in out.parent.iterdir()]
+    if made is None and left:
+        record.note("dequantize", "LeftBehind", ", ".join(left))
+    elif made is not None and made.nbytes != _payload(out):
+        record.note("dequantize", "Miscounts", f"{made.nbytes} is not {_payload(out)}")
 
 
 def _quantize(record: Record, folder: Path, weights: str, sized: Any, say: Say) -> None:
