@@ -62,6 +62,8 @@ class Naming:
 
     def match(self, name: str, converters: list[Any]) -> tuple[str | None, str | None]:
         """Return the parameter that a stored tensor belongs to, and the converter's pattern."""
+        if self.same_class and not {name, PART.sub("", name)} & self.known.keys():
+            return None, None  # transformers would accept a prefix too many
         renamed, pattern = rename(name, self.renamings, converters, self.prefix, self.known)
         if renamed not in self.known and name in self.known:
             renamed, pattern = rename(name, [], [], self.prefix, self.known)

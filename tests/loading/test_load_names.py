@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import freezing
@@ -196,3 +197,13 @@ def test_saved_base_model_keeps_its_own_names(frozen, tmp_path):
     base = transformers.AutoModel.from_pretrained(frozen("bert-classifier", "int8"))
     base.save_pretrained(tmp_path)
     freezing.assert_same(freezing.run(quantcli.load(tmp_path)), freezing.run(base))
+
+
+@pytest.mark.parametrize("name", ["model.norm.weight", "model.layers.0.mlp.up_proj.weight._scale"])
+def test_a_prefix_too_many_is_another_name(frozen, tmp_path, name):
+    copy = shutil.copytree(frozen("llama-untied", "int8"), tmp_path / "copy")
+    tensors = load_file(copy / "model.safetensors")
+    tensors[f"model.{name}"] = tensors.pop(name)
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=re.escape(name)):
+        quantcli.load(copy)
