@@ -23,6 +23,8 @@ ROWS = {
     "size": 1,
     "load": 2,
     "compare": 2,
+    "dequantize": 2,
+    "inspect": 2,
 }
 """Experiment -> rows of the table that it fills."""
 

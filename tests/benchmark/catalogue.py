@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from benchmark import experiments, mixtures
+from benchmark import experiments, mixtures, weights
 
 if TYPE_CHECKING:
     from benchmark.experiments import Setting
@@ -22,4 +22,6 @@ EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
     "size": experiments.size,
     "load": experiments.load,
     "compare": experiments.compare,
+    "dequantize": weights.dequantize,
+    "inspect": weights.inspect,
 }

@@ -1,0 +1,82 @@
+"""What reads and writes the weights of a frozen directory: dequantize, and inspect --against."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmark.experiments import PARTS, QUANTCLI, Setting, command
+from benchmark.runner import Experiment, Figures, Row, Side, timed
+
+SYNCED = 'cp "$0" "$1" && sync "$1"'
+"""A copy that is on the disk, as what quantcli writes is."""
+
+
+def frozen(setting: Setting) -> Path:
+    """Quantize CLIP-L to int8, beside the other models; it goes when the experiment is over."""
+    home = setting.opened.enter_context(TemporaryDirectory(dir=setting.cache))
+    target = Path(home) / "int8"
+    timed([QUANTCLI, "quantize", setting.clip(), "-o", target, "--quiet"])
+    return target
+
+
+def copy_synced(source: Path, pause: float) -> Side:
+    """Copy to the disk, after as long a pause as quantcli takes to start."""
+    copy = command("sh", "-c", SYNCED, source, "OUTPUT")
+
+    def side(output: Path) -> Figures:
+        time.sleep(pause)
+        return copy(output)
+
+    return side
+
+
+def dequantize(setting: Setting) -> Experiment:
+    source, original = frozen(setting), setting.clip() / "model.safetensors"
+
+    def ours(output: Path) -> Figures:
+        words = [QUANTCLI, "dequantize", source, "-o", output, "--json", "--quiet"]
+        report = json.loads(timed(words)[1])
+        return {"seconds": report["seconds"], "peak": report["peak_rss_bytes"]}
+
+    what = "CLIP-L int8: `dequantize`"
+    return Experiment(
+        sides={"quantcli": ours, "cp": copy_synced(original, setting.pause)},
+        reads=[source / "model.safetensors", original],
+        rows=[
+            Row(
+                what=f"{what}, writing / `cp` of the original, and `sync`",
+                bar=1.5,
+                ours=("quantcli", "seconds"),
+                theirs=("cp", "seconds"),
+            ),
+            Row(what=f"{what}: peak memory", bar=600e6, ours=("quantcli", "peak"), unit="bytes"),
+        ],
+    )
+
+
+def inspect(setting: Setting) -> Experiment:
+    source, original = frozen(setting), setting.clip()
+
+    def ours(_: Path) -> Figures:
+        words = [sys.executable, PARTS / "inspect_frozen.py", source, original]
+        return json.loads(timed(words)[1])
+
+    weights = original / "model.safetensors"
+    what = "CLIP-L int8: `inspect` against the original"
+    return Experiment(
+        sides={"quantcli": ours, "cp": copy_synced(weights, setting.pause)},
+        reads=[source / "model.safetensors", weights],
+        rows=[
+            Row(
+                what=f"{what}, imports apart / `cp` of the original, and `sync`",
+                bar=2.0,
+                ours=("quantcli", "seconds"),
+                theirs=("cp", "seconds"),
+            ),
+            Row(what=f"{what}: peak memory", bar=600e6, ours=("quantcli", "peak"), unit="bytes"),
+        ],
+    )
