@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from quantcli.inspection.error import TensorError
 from quantcli.inspection.folding import fold
@@ -14,6 +14,9 @@ from quantcli.text import format_bytes, layer_pattern, plural
 
 MAX_TILES = 250
 """Maximum number of tiles of a treemap: smaller ones cannot be told apart."""
+
+MAX_PLACES = 60
+"""Maximum number of rows of the heat map: a UNet has hundreds of places."""
 
 WORST = 20
 """Number of rows of the table of the worst tensors."""
@@ -138,7 +141,8 @@ def _heat_map(measured: Sequence[TensorInspection]) -> Chart:
         number = _LAYER.search(each.name)
         key = (layer_pattern(each.name), number[1] if number else "")
         cells[key] = cells.get(key, TensorError()) + (each.error or TensorError())
-    rows = [*dict.fromkeys(row for row, _ in cells)]
+    places = _worst_places(cells)
+    rows = [*dict.fromkeys(row for row, _ in cells if row in places)]
     columns = sorted({column for _, column in cells}, key=lambda text: int(text or -1))
     values = [
         [cells[row, column].sqnr_db if (row, column) in cells else None for column in columns]
@@ -153,8 +157,19 @@ def _heat_map(measured: Sequence[TensorInspection]) -> Chart:
         columns=[column or "-" for column in columns],
         scale="SQNR, dB",
         summary=f"{plural(len(cells), 'weight')} with an error; the lowest SQNR is "
-        f"{cells[worst].sqnr_db:.1f} dB, in {where}. A column is a layer.",
+        f"{cells[worst].sqnr_db:.1f} dB, in {where}. A column is a layer.{_left_out(cells, rows)}",
     )
+
+
+def _worst_places(cells: Mapping[tuple[str, str], TensorError]) -> set[str]:
+    """Return the places in a layer with the lowest SQNR: as many as a heat map shows."""
+    ranked = sorted(cells, key=lambda key: cells[key].sqnr_db)
+    return {*[*dict.fromkeys(row for row, _ in ranked)][:MAX_PLACES]}
+
+
+def _left_out(cells: Mapping[tuple[str, str], TensorError], shown: Sequence[str]) -> str:
+    more = len({row for row, _ in cells}) - len(shown)
+    return f" {plural(more, 'place')} with less error not shown." if more else ""
 
 
 def _short(names: Sequence[str]) -> list[str]:
