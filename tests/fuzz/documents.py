@@ -302,4 +302,10 @@ def _keys(document: Any) -> list[Any]:
 
 
 def _holds(value: Any, part: Any) -> bool:
-    return value is part or any(_holds(value[key], part) for key in _keys(value))
+    waiting = [value]  # a document may be nested deeper than Python recurses
+    while waiting:
+        value = waiting.pop()
+        if value is part:
+            return True
+        waiting += [value[key] for key in _keys(value)]
+    return False
