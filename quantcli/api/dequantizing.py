@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from quantcli.api.request import MAX_SHARD_SIZE
-from quantcli.errors import ModelError, UsageError, did_you_mean
+from quantcli.errors import UsageError, did_you_mean
 from quantcli.files import OTHER_OUTPUT
 from quantcli.formats import canonical
 from quantcli.frozen.manifest import files_below, read_manifest
-from quantcli.frozen.staging import Staging, check_output, machine_errors
+from quantcli.frozen.staging import Staging, check_output, digest_of, machine_errors
 from quantcli.mark import MANIFEST
 from quantcli.paths import expand
 
@@ -212,16 +211,6 @@ def _check_apart(folder: Path, output: Path) -> None:
 
 
 def _digest(request: DequantizeRequest) -> str:
-    """Return a sha256 of what the output depends on: the options, and the files that are read.
-
-    Shards of an interrupted run are kept only if it is the same.
-    """
     folder = request.directory
-    seen = [f"{request.dtype} {request.max_shard_size}"]
-    for name, path in {MANIFEST: folder / MANIFEST, **files_below(folder)}.items():
-        try:
-            status = path.stat()
-        except FileNotFoundError as error:
-            raise ModelError(f"{path} no longer exists") from error
-        seen.append(f"{name} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(seen).encode()).hexdigest()
+    files = {MANIFEST: folder / MANIFEST, **files_below(folder)}
+    return digest_of(f"{request.dtype} {request.max_shard_size}", files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.api.request import Request, check_plan, decide, make_request, plan_request, read_model
-from quantcli.errors import ModelError
-from quantcli.frozen.staging import Staging, check_output, machine_errors
+from quantcli.frozen.staging import Staging, check_output, digest_of, machine_errors
 from quantcli.paths import expand
 
 if TYPE_CHECKING:
@@ -152,19 +150,9 @@ def _plan_and_fetch(
 
 
 def _digest(decided: Plan, source: Source | PipelineSource) -> str:
-    """Return a sha256 of the plan and of the weight files that it reads.
-
-    Shards of an interrupted run are kept only if they were made from the same files.
-    """
-    seen = [decided.digest()]
-    for file in source.checkpoint.weight_files:
-        path = source.checkpoint.path(file)
-        try:
-            status = path.stat()
-        except FileNotFoundError as error:
-            raise ModelError(f"{path} no longer exists") from error
-        seen.append(f"{file} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(seen).encode()).hexdigest()
+    checkpoint = source.checkpoint
+    files = {file: checkpoint.path(file) for file in checkpoint.weight_files}
+    return digest_of(decided.digest(), files)
 
 
 def _needed(decided: Plan, source: Source | PipelineSource) -> int:

@@ -140,7 +140,9 @@ def _files(given: Mapping[str, Any]) -> dict[str, Path]:
         if path is not None:
             check_writable(path)
     if "html" in files:
-        options.check_page(files["html"])
+        from quantcli.page import check_installed
+
+        check_installed()
     return files
 
 

@@ -6,11 +6,9 @@ import gc
 import time
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from quantcli.cli import options
-from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
-from quantcli.cli.terminal.output import print_json, print_message, print_result, warn
+from quantcli.cli.interrupt import interrupted, unwind_on_interrupt
+from quantcli.cli.terminal.output import print_json, print_result, warn
 
 if TYPE_CHECKING:
     from quantcli.api.dequantizing import Dequantized, DequantizeRequest
@@ -62,7 +60,6 @@ def _run(request: DequantizeRequest, *, quiet: bool) -> Dequantized:
     """Dequantize with progress; exit if interrupted."""
     from quantcli.api.dequantizing import dequantize_request
     from quantcli.cli.terminal.progress import make_progress
-    from quantcli.frozen.staging import partial_folder
 
     def on_plan() -> None:
         gc.enable()  # everything is imported, and a run can be long
@@ -72,10 +69,7 @@ def _run(request: DequantizeRequest, *, quiet: bool) -> Dequantized:
     try:
         return dequantize_request(request, progress=progress, on_plan=on_plan)
     except KeyboardInterrupt:
-        print_message("error: interrupted")
-        if partial_folder(request.output).exists():
-            print_message("hint: run the same command again to resume")
-        raise typer.Exit(INTERRUPTED) from None
+        raise interrupted(request.output) from None
 
 
 def _show(result: Dequantized, seconds_total: float, *, as_json: bool, quiet: bool) -> None:

@@ -97,7 +97,9 @@ def explain(
 
     _check_picture(png, rows, columns)
     if html is not None:
-        options.check_page(html)
+        from quantcli.page import check_page
+
+        check_page(html)
     found = explain_weight(
         model,
         tensor,
@@ -134,17 +136,16 @@ def _check_picture(png: Path | None, rows: int, columns: int) -> None:
 
 
 def _write(found: Explanation, png: Path | None, html: Path | None) -> None:
-    from quantcli.files import write_report
-
     if png is not None:
         from quantcli.explanation.picture import draw
+        from quantcli.files import write_report
 
         write_report(png, draw(found))
     if html is not None:
         from quantcli.explanation.page import page
-        from quantcli.page import render
+        from quantcli.page import write_page
 
-        write_report(html, render(page(found)))
+        write_page(html, page(found))
 
 
 def _show(found: Explanation) -> None:

@@ -112,7 +112,9 @@ def inspect(
             "--histogram shows one tensor", hint="leave out the other tensors and --depth"
         )
     if html is not None:
-        options.check_page(html)
+        from quantcli.page import check_page
+
+        check_page(html)
     from quantcli.api import InspectRequest
     from quantcli.paths import model_name
 
@@ -171,11 +173,10 @@ def not_finite(found: Inspection) -> list[str]:
 
 
 def _write_page(path: Path, found: Inspection) -> None:
-    from quantcli.files import write_report
     from quantcli.inspection.page import page
-    from quantcli.page import render
+    from quantcli.page import write_page
 
-    write_report(path, render(page(found)))
+    write_page(path, page(found))
 
 
 def _show(found: Inspection, *, depth: int | None, order: str, limit: int | None) -> None:

@@ -8,6 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from quantcli.cli.terminal.output import print_message
 
 INTERRUPTED = 130
 
@@ -32,6 +37,16 @@ def unwind_on_interrupt() -> None:
     """Raise KeyboardInterrupt on Ctrl-C from now on: there are files to clean up."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def interrupted(output: Path) -> typer.Exit:
+    """Say that a run was interrupted, and whether `output` can be resumed; return how to exit."""
+    from quantcli.frozen.staging import partial_folder
+
+    print_message("error: interrupted")
+    if partial_folder(output).exists():
+        print_message("hint: run the same command again to resume")
+    return typer.Exit(INTERRUPTED)
 
 
 def _exit(*_: object) -> None:

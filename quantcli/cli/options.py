@@ -259,13 +259,4 @@ QuietReport = Annotated[
 ]
 
 
-def check_page(path: Path) -> None:
-    """Raise `UsageError` or `MachineError` if an HTML page cannot be made, or not written here."""
-    from quantcli.files import check_writable
-    from quantcli.page import check_installed
-
-    check_installed()
-    check_writable(path)
-
-
 Html = Annotated[Path | None, report_file("html", "Write a report with charts as one HTML file.")]

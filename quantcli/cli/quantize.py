@@ -8,13 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from quantcli.cli import options
-from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
+from quantcli.cli.interrupt import interrupted, unwind_on_interrupt
 from quantcli.cli.terminal.output import (
     print_json,
-    print_message,
     print_result,
     print_sentence,
     print_table,
@@ -69,7 +66,9 @@ def quantize(
     if html is not None:
         if dry_run:
             raise UsageError("--html shows what was written", hint="leave out --dry-run")
-        options.check_page(html)
+        from quantcli.page import check_page
+
+        check_page(html)
     from quantcli.api import make_request
     from quantcli.upstream.versions import version_warnings
 
@@ -125,8 +124,9 @@ def _run(
             on_plan=on_plan,
         )
     except KeyboardInterrupt:
-        _print_interrupted(request, output)
-        raise typer.Exit(INTERRUPTED) from None
+        from quantcli.api import default_output
+
+        raise interrupted(output or default_output(request)) from None
     if not quiet:
         warn(
             f"{name}: {count} rows are all zero: stored as 0, where Quanto stores NaN"
@@ -138,9 +138,8 @@ def _run(
 def _write_report(path: Path, frozen: Frozen, request: Request) -> None:
     """Write the HTML report: the new directory against the original."""
     from quantcli.api import inspect_frozen, peak_rss_bytes
-    from quantcli.files import write_report
     from quantcli.inspection.page import page
-    from quantcli.page import render
+    from quantcli.page import write_page
     from quantcli.text import format_bytes
 
     ran = {
@@ -148,16 +147,7 @@ def _write_report(path: Path, frozen: Frozen, request: Request) -> None:
         "quantized in": f"{frozen.seconds:.1f} s",
         "peak memory": format_bytes(peak_rss_bytes()),
     }
-    write_report(path, render(page(inspect_frozen(frozen, request), ran)))
-
-
-def _print_interrupted(request: Request, output: Path | None) -> None:
-    from quantcli.api import default_output
-    from quantcli.frozen.staging import partial_folder
-
-    print_message("error: interrupted")
-    if partial_folder(output or default_output(request)).exists():
-        print_message("hint: run the same command again to resume")
+    write_page(path, page(inspect_frozen(frozen, request), ran))
 
 
 def _show_plan(request: Request, output: Path | None, *, as_json: bool, quiet: bool) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from quantcli.formats import DOWNCASTS
+from quantcli.frozen.card import identity
 
 TEMPLATE = """\
 ---
@@ -37,15 +37,13 @@ def dequantized_card(
 ) -> str:
     """Return the README.md, from the manifest of the frozen directory."""
     source = manifest["source"]
-    model, revision = str(source.get("model", "")), source["revision"]
-    title = Path(model).name or model
+    title, name, at = identity(str(source.get("model", "")), source["revision"])
     downcast = manifest["weights"] in DOWNCASTS
     return TEMPLATE.format(
         library=library,
-        # the path of a local folder means nothing to a reader of the card
-        name=model if revision else title,
+        name=name,
         title=title,
-        revision=f" at revision `{revision}`" if revision else "",
+        revision=at,
         architecture=manifest["architecture"],
         done="cast to" if downcast else "quantized to",
         weights=manifest["weights"],

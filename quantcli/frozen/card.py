@@ -65,19 +65,26 @@ def model_card(plan: Plan) -> str:
 
 def head(plan: Plan, library: str) -> str:
     """Return the front matter, the title, and what was done with which weights."""
-    title = plan.model.rstrip("/").rpartition("/")[2] or plan.model
+    title, name, at = identity(plan.model, plan.revision)
     downcast = plan.weights in DOWNCASTS
     return HEAD.format(
         library=library,
-        # the path of a local folder means nothing to a reader of the card
-        name=plan.model if plan.revision else title,
+        name=name,
         title=title,
-        revision=f" at revision `{plan.revision}`" if plan.revision else "",
+        revision=at,
         architecture=plan.architecture,
         weights=plan.weights,
         done="cast to" if downcast else "quantized to",
         quanto="" if downcast else QUANTO,
     )
+
+
+def identity(model: str, revision: str | None) -> tuple[str, str, str]:
+    """Return a model's title, what a card calls it, and the words on its revision."""
+    title = model.rstrip("/").rpartition("/")[2] or model
+    if revision:
+        return title, model, f" at revision `{revision}`"
+    return title, title, ""  # the path of a local folder means nothing to a reader of the card
 
 
 def _kept(plan: Plan) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from quantcli.errors import MachineError, UsageError
+from quantcli.errors import MachineError, ModelError, UsageError
 from quantcli.files import OTHER_DISK, OTHER_OUTPUT, output_error
 from quantcli.frozen.manifest import is_frozen
 
@@ -176,6 +177,22 @@ class Staging:
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def digest_of(made_from: str, files: Mapping[str, Path]) -> str:
+    """Return a sha256 of what an output is made from, and of the files that are read for it.
+
+    Shards of an interrupted run are kept only if it is the same. Raises `ModelError` if a file is
+    gone.
+    """
+    seen = [made_from]
+    for name, path in files.items():
+        try:
+            status = path.stat()
+        except FileNotFoundError as error:
+            raise ModelError(f"{path} no longer exists") from error
+        seen.append(f"{name} {status.st_ino} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from quantcli.inspection.error import TensorError
 from quantcli.inspection.folding import fold
 from quantcli.inspection.records import Inspection, ModuleInspection, TensorInspection
+from quantcli.inspection.sorting import in_order
 from quantcli.page import Block, Chart, Section, Table
 from quantcli.page.charts import Tile, heat_map, treemap
 from quantcli.text import format_bytes, layer_pattern, plural
@@ -184,7 +185,7 @@ def _short(names: Sequence[str]) -> list[str]:
 
 def _worst(measured: Sequence[TensorInspection]) -> Table:
     """Return the tensors of the lowest SQNR."""
-    found = sorted(measured, key=lambda each: each.error.sqnr_db if each.error else 0.0)
+    found = in_order(measured, "sqnr")
     rows = [
         (
             each.name,

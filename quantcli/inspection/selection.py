@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from quantcli.errors import UsageError, did_you_mean
+from quantcli.errors import UsageError, closest
 from quantcli.text import some
 
 GLOB = frozenset("*?[")
@@ -43,8 +43,8 @@ def find(names: Sequence[str], name: str) -> str:
 
 
 def _hint(pattern: str, names: Sequence[str]) -> str:
-    if GLOB & {*pattern} or not names:
-        return f"names are like {names[len(names) // 2]}" if names else "the model has no tensors"
+    if not names:
+        return "the model has no tensors"
     modules = {name.rpartition(".")[0] for name in names} - {""}
-    hint = did_you_mean(pattern, [*names, *sorted(modules)])
-    return hint if hint.startswith("did you mean") else f"names are like {names[len(names) // 2]}"
+    near = None if GLOB & {*pattern} else closest(pattern, [*names, *sorted(modules)])
+    return f"did you mean {near}?" if near else f"names are like {names[len(names) // 2]}"

@@ -11,7 +11,7 @@ from quantcli.page.blocks import (
     Table,
     TextPair,
 )
-from quantcli.page.document import check_installed, render
+from quantcli.page.document import check_installed, check_page, render, write_page
 
 __all__ = [
     "Badge",
@@ -24,5 +24,7 @@ __all__ = [
     "Table",
     "TextPair",
     "check_installed",
+    "check_page",
     "render",
+    "write_page",
 ]

@@ -7,9 +7,11 @@ import importlib.util
 import json
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantcli.errors import UsageError
+from quantcli.files import check_writable, write_report
 from quantcli.page.blocks import Chart, Page
 from quantcli.page.differences import marked
 
@@ -28,6 +30,17 @@ def check_installed(packages: tuple[str, ...] = EXTRA) -> None:
             f"{', '.join(missing)} not installed, which this report is made with",
             hint="pip install 'quantcli[report]'",
         )
+
+
+def check_page(path: Path) -> None:
+    """Raise `UsageError` or `MachineError` if a page cannot be made, or not be written there."""
+    check_installed()
+    check_writable(path)
+
+
+def write_page(path: Path, page: Page) -> None:
+    """Write a page whole or not at all. Raises as `check_page` does."""
+    write_report(path, render(page))
 
 
 def render(page: Page) -> str:

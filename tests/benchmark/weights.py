@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,49 +35,43 @@ def copy_synced(source: Path, pause: float) -> Side:
     return side
 
 
-def dequantize(setting: Setting) -> Experiment:
-    source, original = frozen(setting), setting.clip() / "model.safetensors"
+def against_copy(
+    setting: Setting, what: str, action: str, measure: Callable[[Path, Path], Figures], bar: float
+) -> Experiment:
+    """Compare seconds with a copy of the original, and hold the peak memory to 600 MB.
 
-    def ours(output: Path) -> Figures:
+    `measure` is given the frozen directory and the path to write to.
+    """
+    source, original = frozen(setting), setting.clip() / "model.safetensors"
+    copy = copy_synced(original, setting.pause)
+    return Experiment(
+        sides={"quantcli": lambda output: measure(source, output), "cp": copy},
+        reads=[source / "model.safetensors", original],
+        rows=[
+            Row(
+                what=f"{what}, {action} / `cp` of the original, and `sync`",
+                bar=bar,
+                ours=("quantcli", "seconds"),
+                theirs=("cp", "seconds"),
+            ),
+            Row(what=f"{what}: peak memory", bar=600e6, ours=("quantcli", "peak"), unit="bytes"),
+        ],
+    )
+
+
+def dequantize(setting: Setting) -> Experiment:
+    def measure(source: Path, output: Path) -> Figures:
         words = [QUANTCLI, "dequantize", source, "-o", output, "--json", "--quiet"]
         report = json.loads(timed(words)[1])
         return {"seconds": report["seconds"], "peak": report["peak_rss_bytes"]}
 
-    what = "CLIP-L int8: `dequantize`"
-    return Experiment(
-        sides={"quantcli": ours, "cp": copy_synced(original, setting.pause)},
-        reads=[source / "model.safetensors", original],
-        rows=[
-            Row(
-                what=f"{what}, writing / `cp` of the original, and `sync`",
-                bar=1.5,
-                ours=("quantcli", "seconds"),
-                theirs=("cp", "seconds"),
-            ),
-            Row(what=f"{what}: peak memory", bar=600e6, ours=("quantcli", "peak"), unit="bytes"),
-        ],
-    )
+    return against_copy(setting, "CLIP-L int8: `dequantize`", "writing", measure, bar=1.5)
 
 
 def inspect(setting: Setting) -> Experiment:
-    source, original = frozen(setting), setting.clip()
-
-    def ours(_: Path) -> Figures:
-        words = [sys.executable, PARTS / "inspect_frozen.py", source, original]
+    def measure(source: Path, _: Path) -> Figures:
+        words = [sys.executable, PARTS / "inspect_frozen.py", source, setting.clip()]
         return json.loads(timed(words)[1])
 
-    weights = original / "model.safetensors"
     what = "CLIP-L int8: `inspect` against the original"
-    return Experiment(
-        sides={"quantcli": ours, "cp": copy_synced(weights, setting.pause)},
-        reads=[source / "model.safetensors", weights],
-        rows=[
-            Row(
-                what=f"{what}, imports apart / `cp` of the original, and `sync`",
-                bar=2.0,
-                ours=("quantcli", "seconds"),
-                theirs=("cp", "seconds"),
-            ),
-            Row(what=f"{what}: peak memory", bar=600e6, ours=("quantcli", "peak"), unit="bytes"),
-        ],
-    )
+    return against_copy(setting, what, "imports apart", measure, bar=2.0)

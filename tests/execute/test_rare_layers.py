@@ -10,6 +10,7 @@ import torch
 import transformers
 from freezing import QTYPES
 from quanto_reference import check, reference, stored
+from rare_models import one_label
 from safetensors.torch import load_file, save_file
 
 import quantcli
@@ -17,18 +18,9 @@ import quantcli
 CONV = transformers.ConvNextConfig(
     hidden_sizes=[32, 64, 96, 160], depths=[1, 1, 1, 1], image_size=32, num_labels=1
 )
-VIT = transformers.ViTConfig(
-    hidden_size=384,
-    intermediate_size=160,
-    num_hidden_layers=1,
-    num_attention_heads=4,
-    image_size=32,
-    patch_size=16,
-    num_labels=1,
-)
 MODELS = {
     "depthwise": lambda: transformers.ConvNextForImageClassification(CONV),
-    "one label": lambda: transformers.ViTForImageClassification(VIT),
+    "one label": one_label,
 }
 
 

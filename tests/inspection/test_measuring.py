@@ -9,9 +9,9 @@ import shutil
 
 import pytest
 import torch
-import transformers
 from messages import assert_says
 from plain import assert_close, plain_error, states
+from rare_models import one_label
 from safetensors.torch import load_file, save_file
 
 import quantcli
@@ -61,16 +61,7 @@ def test_numbers_of_bfloat16_in_blocks_of_the_usual_size(tiny_model, freeze, kin
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("weights", ["int8", "int4", "int2"])
 def test_a_weight_of_one_row(tmp_path, weights):
-    config = transformers.ViTConfig(
-        hidden_size=384,
-        intermediate_size=160,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        image_size=32,
-        patch_size=16,
-        num_labels=1,
-    )
-    transformers.ViTForImageClassification(config).save_pretrained(tmp_path / "model")
+    one_label().save_pretrained(tmp_path / "model")
     quantcli.quantize(tmp_path / "model", weights=weights, output=tmp_path / "out")
     found = assert_exact_numbers(tmp_path / "model", tmp_path / "out")
     (head,) = (each for each in found.tensors if each.shape == (1, 384))
