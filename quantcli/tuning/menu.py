@@ -34,10 +34,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleMenu:
-    """The options of one module, the largest first. The first one keeps it."""
+    """The options of one module, the largest first: it keeps its `numel` weights."""
 
     name: str
     kind: str
+    numel: int
     is_embedding: bool
     options: tuple[Option, ...]
 
@@ -98,6 +99,7 @@ def make_menu(source: Source, candidates: Sequence[Candidate], base: Mapping[str
         ModuleMenu(
             name=name,
             kind=before[name][0].kind,
+            numel=sum(tensor.numel for tensor in before[name]),
             is_embedding=name in embeddings,
             options=_distinct(found),
         )
