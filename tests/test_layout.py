@@ -23,6 +23,7 @@ LEVELS = [
     ["comparison.request"],
     ["recipe", "checkpoint", "quantizers", "kinds"],
     ["skeleton"],
+    ["calibration"],
     ["planning"],
     ["execute"],
     ["frozen"],
@@ -34,6 +35,7 @@ LEVELS = [
     ["comparison.inputs"],
     ["comparison.families"],
     ["comparison.engine"],
+    ["calibrating"],
     ["comparison.reports"],
     ["api"],
     ["cli"],
@@ -48,6 +50,7 @@ its engine runs models.
 ROOMS = [*chain(*LEVELS)]
 
 TENSOR_ROOMS = {
+    "calibrating",
     "comparison.engine",
     "comparison.families",
     "comparison.inputs",

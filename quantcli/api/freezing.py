@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.api.calibrating import calibrate_request
+from quantcli.api.calibration import Calibrate, calibration_for
 from quantcli.api.request import Request, check_plan, decide, make_request, plan_request, read_model
 from quantcli.frozen.staging import Staging, check_output, digest_of, machine_errors
 from quantcli.paths import expand
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.execute import Progress
     from quantcli.pipelines.source import PipelineSource
     from quantcli.planning import Plan, Source
@@ -70,11 +73,31 @@ def quantize_request(
     jobs: int | None = None,
     progress: Progress | None = None,
     on_plan: Callable[[Plan], None] | None = None,
+    calibrate: Calibrate = calibrate_request,
 ) -> Frozen:
-    """Run a request. `on_plan` is called with the plan before it is run."""
+    """Run a request. `on_plan` is called with the plan before it is run.
+
+    Where a calibration is needed and none was given, `calibrate` makes one first.
+    """
     target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = _plan_and_fetch(request, on_plan)
+    with calibration_for(request, decided, source.checkpoint, target, calibrate) as calibration:
+        if calibration is not None:
+            decided = _calibrated(request, source, calibration)
+        return _freeze(decided, source, target, overwrite, jobs, progress, calibration)
+
+
+def _freeze(
+    decided: Plan,
+    source: Source | PipelineSource,
+    target: Path,
+    overwrite: bool,
+    jobs: int | None,
+    progress: Progress | None,
+    calibration: Calibration | None,
+) -> Frozen:
+    """Write the directory of a plan."""
     staging = Staging(
         target,
         digest=_digest(decided, source),
@@ -83,7 +106,8 @@ def quantize_request(
     )
     with staging:
         began = time.perf_counter()
-        zero_rows = _run(decided, source, staging.folder, jobs or os.cpu_count() or 1, progress)
+        threads = jobs or os.cpu_count() or 1
+        zero_rows = _run(decided, source, staging.folder, threads, progress, calibration)
         seconds = time.perf_counter() - began
         with machine_errors(target):
             _write_rest(decided, source, staging.folder, zero_rows)
@@ -97,6 +121,7 @@ def _run(
     folder: Path,
     jobs: int,
     progress: Progress | None,
+    calibration: Calibration | None,
 ) -> dict[str, int]:
     """Write the weights; return how many rows of zeros there are, by tensor."""
     from quantcli.planning import Source
@@ -104,7 +129,9 @@ def _run(
     if isinstance(source, Source):
         from quantcli.execute import run_plan  # imports Quanto: only once the model was found
 
-        found = run_plan(decided, source, folder, jobs=jobs, progress=progress)
+        found = run_plan(
+            decided, source, folder, jobs=jobs, progress=progress, calibration=calibration
+        )
         return dict(found.zero_rows)
     from quantcli.pipelines.plan import PipelinePlan
     from quantcli.pipelines.write import run_pipeline
@@ -147,6 +174,14 @@ def _plan_and_fetch(
         source = read_model(request, source.checkpoint, here=True)
         decided = decide(request, source)
     return decided, source
+
+
+def _calibrated(
+    request: Request, source: Source | PipelineSource, calibration: Calibration
+) -> Plan:
+    """Return the plan of a request with its calibration."""
+    with_file = replace(request, calibration=calibration.path)
+    return replace(decide(with_file, source), calibration=calibration.described())
 
 
 def _digest(decided: Plan, source: Source | PipelineSource) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
-from quantcli.paths import model_name
+from quantcli.paths import expand, model_name
 from quantcli.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.checkpoint import Checkpoint
     from quantcli.pipelines.pipeline import Pipeline
     from quantcli.pipelines.source import PipelineSource
@@ -32,6 +34,7 @@ class Request:
     show_downloads: bool = False
     allow_unquantized: bool = False
     class_name: str | None = None
+    calibration: Path | None = None
 
 
 def make_request(  # noqa: PLR0913 - each is an option of the command line
@@ -44,6 +47,7 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     show_downloads: bool = False,
     allow_unquantized: bool = False,
     class_name: str | None = None,
+    calibration: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Request:
     """Return the request for a model, with options that override a recipe.
@@ -51,7 +55,8 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `group_size`,
     `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
-    quantizes nothing; `class_name` is the model class to load, by default that of the config.
+    quantizes nothing; `class_name` is the model class to load, by default that of the config;
+    `calibration` is a file for the optimizer "gptq".
     Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
@@ -59,6 +64,11 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     if whole.model is None:
         raise UsageError(
             "missing argument: MODEL", hint="give a Hub id or a folder, or set model in the recipe"
+        )
+    if calibration is not None and whole.optimizer != "gptq":
+        raise UsageError(
+            f"--calibration is for the optimizer gptq, not {whole.optimizer}",
+            hint="add --optimizer gptq, with -w int4 or int2",
         )
     return Request(
         model=whole.model,
@@ -69,6 +79,7 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
         show_downloads=show_downloads,
         allow_unquantized=allow_unquantized,
         class_name=class_name,
+        calibration=None if calibration is None else Path(expand(calibration)),
     )
 
 
@@ -150,7 +161,33 @@ def decide(request: Request, source: Source | PipelineSource) -> Plan:
     from quantcli.planning import Source, make_plan
 
     if isinstance(source, Source):
-        return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)
+        return make_plan(
+            request.recipe,
+            source,
+            max_shard_size=request.max_shard_size,
+            calibration=calibration_of(request, source),
+        )
+    if request.recipe.optimizer == "gptq":
+        raise UsageError(
+            f"--optimizer gptq is for models, and {request.model} is a pipeline",
+            hint="leave it out, or use hqq",
+        )
     from quantcli.pipelines.make import plan_pipeline
 
     return plan_pipeline(request.recipe, source, max_shard_size=request.max_shard_size)
+
+
+def calibration_of(request: Request, source: Source) -> Calibration | None:
+    """Return the calibration of a request, None without one.
+
+    Raises `ModelError` if the file is damaged, or, where the weights are on this machine, if it was
+    made from others.
+    """
+    if request.calibration is None:
+        return None
+    from quantcli.calibration import open_calibration
+
+    found = open_calibration(request.calibration)
+    if source.checkpoint.revision is None:
+        found.check(source.checkpoint)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quantcli.formats import DOWNCASTS
 from quantcli.planning import Plan
+from quantcli.text import plural
 
 HEAD = """\
 ---
@@ -29,7 +30,7 @@ TEMPLATE = """\
 | this model | {weights} | {nbytes:,} | {ratio:.1%} |
 
 {quantized} tensors are quantized: {coverage:.1%} of the weights.
-{kept}
+{calibrated}{kept}
 ## Load it
 
 ```python
@@ -58,6 +59,7 @@ def model_card(plan: Plan) -> str:
         ratio=plan.ratio,
         quantized=len(plan.quantized),
         coverage=plan.coverage,
+        calibrated=_calibrated(plan),
         kept=_kept(plan),
     )
     return head(plan, "transformers") + body
@@ -85,6 +87,19 @@ def identity(model: str, revision: str | None) -> tuple[str, str, str]:
     if revision:
         return title, model, f" at revision `{revision}`"
     return title, title, ""  # the path of a local folder means nothing to a reader of the card
+
+
+def _calibrated(plan: Plan) -> str:
+    """Return with which calibration the weights were rounded, "" without one."""
+    if plan.calibration is None:
+        return ""
+    sets = plan.calibration["samples"]
+    count = plural(sum(each["count"] for each in sets), "sample")
+    origin = " and ".join(dict.fromkeys(each["source"] for each in sets))
+    return (
+        f"Their values were rounded by GPTQ, with the second moments from {count} ({origin}); "
+        f"sha256 of the calibration: `{plan.calibration['sha256']}`.\n"
+    )
 
 
 def _kept(plan: Plan) -> str:

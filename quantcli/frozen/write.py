@@ -77,6 +77,7 @@ def manifest(
     shapes = {name: record.shape for name, record in checkpoint.tensors.items()}
     return {
         **provenance(plan),
+        **({} if plan.calibration is None else {"calibration": dict(plan.calibration)}),
         "footprint": footprint(plan),
         "tensors": [_tensor(tensor, shapes, zero_rows) for tensor in plan.tensors],
         "files": file_records(folder),

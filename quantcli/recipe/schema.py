@@ -166,8 +166,8 @@ class Recipe(Table):
     def _check_grouped(self) -> None:
         asked = {self.weights, self.embeddings, *(rule.weights for rule in self.rules)}
         if asked.isdisjoint(GROUPED):
-            if self.optimizer == "hqq":
-                message = f"optimizer: hqq is only for {_GROUPED}"
+            if self.optimizer != "max":
+                message = f"optimizer: {self.optimizer} is only for {_GROUPED}"
                 raise refusal(message, f"use max for {self.weights}")
             if self.group_size:
                 hint = f"{self.weights} has one scale per row: leave out group_size"

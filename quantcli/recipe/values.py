@@ -25,6 +25,9 @@ from quantcli.paths import expand, model_name
 KEEP = "keep"
 """The value of a rule, `embeddings` or `rest` that leaves weights as they are."""
 
+OPTIMIZERS = ("max", "hqq", "gptq")
+"""How the scales of grouped formats are found, and values rounded."""
+
 _RULED = (*QUANTIZED, KEEP)
 
 _GROUP_STEP = 8
@@ -95,7 +98,7 @@ def _rest(value: str) -> str:
 
 
 def _optimizer(value: str) -> str:
-    return _one_of(value, ("max", "hqq"), "optimizer")
+    return _one_of(value, OPTIMIZERS, "optimizer")
 
 
 def _group_size(value: int) -> int:
