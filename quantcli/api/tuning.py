@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.api.calibrating import calibrate_request, make_calibrate_request
 from quantcli.api.request import Request, make_request
 from quantcli.comparison.gates import Gate, gates_of
 from quantcli.errors import UsageError
+from quantcli.files import check_writable, write_report
+from quantcli.frozen.staging import check_output_file
 from quantcli.paths import expand
 from quantcli.recipe import Compare
 from quantcli.recipe.tables import GateOptions
 from quantcli.tuning.candidates import DEFAULT, Candidate, parse_candidates
+from quantcli.tuning.document import is_tuned
+from quantcli.tuning.stages import Stages
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.tuning.result import Tuned
-    from quantcli.tuning.stages import Stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +118,42 @@ def tune_request(
     stages: Stages | None = None,
 ) -> Tuned:
     """Tune as requested; `stages` is told what is being done."""
-    from quantcli.api.searching import run
-    from quantcli.tuning.stages import Stages
+    target, stages = Path(expand(output)), stages or Stages()
+    check_output_file(target, overwrite=overwrite, is_ours=is_tuned)
+    check_writable(target)
+    from quantcli.api.searching import Search, find, open_subject
+    from quantcli.tuning.summary import sum_up
 
-    return run(request, Path(expand(output)), overwrite=overwrite, jobs=jobs,
-               stages=stages or Stages())  # fmt: skip
+    subject = open_subject(request)
+    for notice in subject.fed.notices:
+        stages.notice(notice)
+    with calibration_of(request, stages) as calibration:
+        threads = jobs or os.cpu_count() or 1
+        search = Search(request, subject, calibration, jobs=threads, stages=stages)
+        trial, correction = find(search)
+        found = sum_up(subject.menu, correction, trial, target, subject.source.checkpoint.revision)
+        write_report(target, search.document(found, trial))
+    return found
+
+
+@contextmanager
+def calibration_of(request: TuneRequest, stages: Stages) -> Iterator[Calibration]:
+    """Give the calibration of a request, or one that is made for it and then removed.
+
+    Raises `ModelError` if the file was made from another model.
+    """
+    from quantcli.calibration import open_calibration
+
+    if request.calibration is not None:
+        yield open_calibration(request.calibration)
+        return
+    with tempfile.TemporaryDirectory(prefix="quantcli-") as folder:
+        asked = make_calibrate_request(
+            request.model,
+            Path(folder) / "calibration",
+            Compare(task=request.samples.task),
+            revision=request.base.revision,
+            trust_remote_code=request.base.trust_remote_code,
+        )
+        calibrate_request(asked, progress=stages.progress("calibrating"))
+        yield open_calibration(asked.output)

@@ -11,7 +11,6 @@ from typing import Any, Self
 from quantcli.errors import ModelError
 from quantcli.files import parse_json, read_error, write_report
 
-FORMAT = "quantcli.tuning"
 VERSION = 1
 
 _AGAIN = "give another --cache FILE, or delete this one to measure again"
@@ -57,7 +56,7 @@ class Measured:
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Return the measurements in a file's values. Raises `ValueError` if they are not valid."""
-        found = cls(
+        return cls(
             damages={m: _numbers(v) for m, v in _table(values["damages"]).items()},
             groups={
                 group: {key: _numbers(v) for key, v in _table(keys).items()}
@@ -65,7 +64,6 @@ class Measured:
             },
             reference=_numbers(values["reference"]),
         )
-        return found
 
 
 def load_cache(path: Path, key: CacheKey) -> Measured:
@@ -82,8 +80,6 @@ def load_cache(path: Path, key: CacheKey) -> Measured:
     try:
         values = parse_json(raw)
         header, version = values["header"], values["version"]
-        if values["format"] != FORMAT:
-            raise ValueError("it is of another format")
         if version != VERSION:
             raise ModelError(f"{path} has format version {version}, not {VERSION}", hint=_AGAIN)
         _check(path, header, key)
@@ -96,7 +92,6 @@ def load_cache(path: Path, key: CacheKey) -> Measured:
 def save_cache(path: Path, key: CacheKey, measured: Measured) -> None:
     """Write the measurements, whole or not at all. Raises `MachineError`."""
     values = {
-        "format": FORMAT,
         "version": VERSION,
         "header": key.to_dict(),
         **measured.to_dict(),

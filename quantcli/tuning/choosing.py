@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Choices = tuple[int, ...]
 """The index of the option that each module takes."""
@@ -70,7 +71,7 @@ def _climb(menus: Sequence[Sequence[Point]], chosen: list[int], left: float) -> 
     steps = []
     for module, menu in enumerate(menus):
         corners = hull(menu)
-        for step, (before, after) in enumerate(zip(corners, corners[1:], strict=False)):
+        for step, (before, after) in enumerate(pairwise(corners)):
             more = menu[after].limited - menu[before].limited
             slope = (menu[after].wanted - menu[before].wanted) / more
             steps.append((slope, module, step, after))

@@ -74,7 +74,7 @@ class Correction:
                 break
             self.trials.append(verify(choice))
             self._learn(self.trials[-1])
-            limit = self._next(limit)
+            limit = self._next()
             best = self.smallest_passing
             if best is not None and (limit <= best.choice.score / CLOSE or not self._steers()):
                 break
@@ -100,7 +100,7 @@ class Correction:
         ]
         return min(scores, default=0.0)
 
-    def _next(self, limit: float) -> float:
+    def _next(self) -> float:
         """Return the score to try next: between what passed and what failed."""
         passed = max((t.choice.score for t in self.trials if t.passed), default=0.0)
         failed = min((t.choice.score for t in self.trials if not t.passed), default=math.inf)
@@ -130,18 +130,20 @@ class Correction:
                     yield self.links[name]
 
 
-def make_links(measured: Measured, names: Sequence[str]) -> dict[str, Link]:
+def make_links(measured: Measured, names: Sequence[str], floor: float) -> dict[str, Link]:
     """Return how each of these metrics follows the score, from the groups that were measured."""
     groups = [metrics for keys in measured.groups.values() for metrics in keys.values() if metrics]
     return {
-        name: Link(name, measured.reference[name], _pairs(groups, name))
+        name: Link(name, measured.reference[name], _pairs(groups, name, floor))
         for name in names
         if name in measured.reference
     }
 
 
-def _pairs(groups: Sequence[Mapping[str, float]], name: str) -> list[tuple[float, float]]:
-    return [(score(metrics), metrics[name]) for metrics in groups if name in metrics]
+def _pairs(
+    groups: Sequence[Mapping[str, float]], name: str, floor: float
+) -> list[tuple[float, float]]:
+    return [(score(metrics) - floor, metrics[name]) for metrics in groups if name in metrics]
 
 
 def _towards(link: Link, limit: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,27 +85,20 @@ def measure(
 def _take(
     step: Step, members: Sequence[ModuleMenu], probe: Probe, weights: Weights, measured: Measured
 ) -> None:
+    options = {m.name: _option(m, step.candidate) for m in members}
+    tensors = [tensor for option in options.values() if option for tensor in option.tensors]
     values: dict[str, torch.Tensor] = {}
-    for module in members:
-        option = _option(module, step.candidate)
-        if option is None:
-            continue
-        total = 0.0
-        for name, quantized, damage in _quantized(option, weights):
-            total += damage
-            if step.measure and probe.holds(name):
-                values[name] = quantized
-        measured.damages.setdefault(module.name, {})[step.key] = total
+    damages: dict[str, float] = {}
+    for tensor, found in zip(tensors, weights.quantized(tensors), strict=True):
+        damages[tensor.module] = damages.get(tensor.module, 0.0) + found.damage
+        if step.measure and probe.holds(found.name):
+            values[found.name] = found.values
+    for name, damage in damages.items():
+        measured.damages.setdefault(name, {})[step.key] = damage
     if step.measure:
         with probe.replaced(values):
-            found = probe.measure() if values else {}
-        measured.groups.setdefault(step.group.name, {})[step.key] = found
-
-
-def _quantized(option: Option, weights: Weights) -> Iterator[tuple[str, torch.Tensor, float]]:
-    for tensor in option.tensors:
-        quantized, damage = weights.quantized(tensor)
-        yield tensor.name, quantized, damage
+            metrics = probe.measure() if values else {}
+        measured.groups.setdefault(step.group.name, {})[step.key] = metrics
 
 
 def _option(module: ModuleMenu, candidate: Candidate) -> Option | None:

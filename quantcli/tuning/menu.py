@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from quantcli.calibration import Calibration
 from quantcli.errors import ModelError, UsageError
 from quantcli.planning import Plan, Source, TensorPlan, make_plan
 from quantcli.recipe import Recipe
@@ -78,14 +79,20 @@ class Menu:
         return nbytes / self.original_bytes if self.original_bytes else 1.0
 
 
-def make_menu(source: Source, candidates: Sequence[Candidate], base: Mapping[str, Any]) -> Menu:
+def make_menu(
+    source: Source,
+    candidates: Sequence[Candidate],
+    base: Mapping[str, Any],
+    calibration: Calibration | None = None,
+) -> Menu:
     """Plan a model once for each candidate, and return what every module can become.
 
-    `base` are the other keys of the recipe, such as the optimizer. Raises `ModelError` if nothing
+    `base` are the other keys of the recipe, such as the optimizer. The bytes do not depend on the
+    `calibration`, but the plans of tensors name its moments. Raises `ModelError` if nothing
     can be quantized, `UsageError` if a group size divides no row.
     """
-    kept = _plan(source, KEEP, base)
-    plans = [_plan(source, candidate, base) for candidate in candidates]
+    kept = _plan(source, KEEP, base, None)
+    plans = [_plan(source, candidate, base, calibration) for candidate in candidates]
     quantized = {tensor.name for plan in plans for tensor in plan.quantized}
     if not quantized:
         raise ModelError(f"{kept.model} has no module that can be quantized to {_list(candidates)}")
@@ -140,7 +147,12 @@ def _parts(source: Source) -> list[tuple[str, Source]]:
     return [("", source), *((extra.prefix, extra.source) for extra in source.extras)]
 
 
-def _plan(source: Source, candidate: Candidate, base: Mapping[str, Any]) -> Plan:
+def _plan(
+    source: Source,
+    candidate: Candidate,
+    base: Mapping[str, Any],
+    calibration: Calibration | None,
+) -> Plan:
     """Return the plan of a model with the same candidate for all modules, embeddings included."""
     if candidate == KEEP:
         rules = [{"match": "*", "weights": "keep"}]
@@ -150,7 +162,8 @@ def _plan(source: Source, candidate: Candidate, base: Mapping[str, Any]) -> Plan
     if not candidate.is_grouped:
         values["optimizer"] = "max"
     try:
-        return make_plan(Recipe.parse(values), source, max_shard_size=_ONE_SHARD)
+        recipe = Recipe.parse(values)
+        return make_plan(recipe, source, max_shard_size=_ONE_SHARD, calibration=calibration)
     except UsageError as error:
         message = error.message.removeprefix(f"--group-size {candidate.group_size} ")
         raise UsageError(f"--candidates: {candidate} {message}", hint=error.hint) from None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quantcli.comparison.metrics import find_metric
+from quantcli.tuning.cache import Measured
 from quantcli.tuning.candidates import KEEP, Candidate
 from quantcli.tuning.choosing import Point, minimise
 from quantcli.tuning.groups import Group
-from quantcli.tuning.cache import Measured
 from quantcli.tuning.menu import Menu
 from quantcli.tuning.probing import score
 
@@ -43,6 +44,7 @@ class Predictor:
         self.menu = menu
         self._measured = measured
         self._optimizer = optimizer
+        self.floor = find_floor([self._pairs(group) for group in groups])
         self._ratios = {
             module: self._group_ratios(group) for group in groups for module in group.modules
         }
@@ -100,15 +102,41 @@ class Predictor:
 
     def _group_ratios(self, group: Group) -> list[tuple[float, float]]:
         """Return the damage per module and the ratio of score to damage, for what was measured."""
+        count = len(group.modules)
+        return [
+            (total / count, max(value - self.floor, _LEAST_SHARE * value) / total)
+            for total, value in self._pairs(group)
+        ]
+
+    def _pairs(self, group: Group) -> list[tuple[float, float]]:
+        """Return the damage of all modules of a group and the score, for what was measured."""
         found = []
         for key, metrics in self._measured.groups.get(group.name, {}).items():
-            damages = [self._measured.damages[module].get(key) for module in group.modules]
-            known = [damage for damage in damages if damage is not None]
+            damages = [self._measured.damages[module].get(key, 0.0) for module in group.modules]
             value = score(metrics)
-            if known and math.isfinite(value):
-                total = _positive(sum(known))
-                found.append((total / len(known), max(value, 0.0) / total))
+            if sum(damages) > 0 and math.isfinite(value):
+                found.append((sum(damages), max(value, 0.0)))
         return found
+
+
+_LEAST_SHARE = 0.1
+"""Share of a measured score that is believed to be damage, however high the floor is."""
+
+
+def find_floor(groups: Sequence[Sequence[tuple[float, float]]]) -> float:
+    """Return the score of a change that is as good as none: what rounding activations makes of it.
+
+    In 16 bits the smallest change of a weight makes all activations after it round otherwise. The
+    score of a group is that, and a part in proportion to the damage; two candidates of one group
+    tell both parts, and the floor is the median over `groups` of (damage, score).
+    """
+    floors = []
+    for pairs in groups:
+        if len(pairs) > 1:
+            (d, s), (e, t) = min(pairs), max(pairs)
+            if e > d:
+                floors.append((s * e - t * d) / (e - d))
+    return max(0.0, statistics.median(floors)) if floors else 0.0
 
 
 class Link:
@@ -143,7 +171,7 @@ class Link:
             return
         self._seen = sorted({*self._seen, (score, distance)})
         near = sorted(self._seen, key=lambda seen: abs(math.log(seen[0] / score)))[:2]
-        if len(near) == 2:  # noqa: PLR2004 - two points are a line
+        if len(near) == 2:
             (s, d), (t, e) = near
             slope = math.log(e / d) / math.log(t / s)
             if _LEAST <= slope <= _MOST:
@@ -153,7 +181,7 @@ class Link:
     def score_for(self, value: float) -> float:
         """Return the score at which a value is expected; 0 if it is not worse than perfect."""
         distance = self.distance(value)
-        return (distance / self.factor) ** (1 / self.power) if distance > 0 else 0.0
+        return math.pow(distance / self.factor, 1 / self.power) if distance > 0 else 0.0
 
 
 _LEAST, _MOST = 0.2, 3.0

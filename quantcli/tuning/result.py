@@ -61,7 +61,6 @@ class Tuned:
     shares: tuple[Share, ...]
     trials: int
     notices: tuple[str, ...]
-    seconds: float
 
     def __fspath__(self) -> str:
         return str(self.recipe)
