@@ -11,10 +11,13 @@ from quantcli.comparison.samples import SampleOptions
 from quantcli.comparison.tasks import TASKS
 
 PASSAGES = 6
-"""Long texts, of 256 tokens each: every one of them gives that many distributions."""
+"""Long texts: every token of them gives a distribution."""
 
-SHORT = 48
+SHORT = 16
 """Other samples of each kind, which give one output each."""
+
+TOKENS = {True: 256, False: 128}
+"""Tokens of a text, by whether it is a passage."""
 
 
 def feed_search(side: Side, *, task: str | None, seed: int) -> Fed:
@@ -26,8 +29,9 @@ def feed_search(side: Side, *, task: str | None, seed: int) -> Fed:
     found = feed(side, SampleOptions(seed=seed), task=task)
     record = TASKS[found.task]
     wanted = PASSAGES if record.passages else SHORT
+    tokens = TOKENS[record.passages]
     used = max(record.calibration.values(), default=0)
-    more = feed(side, SampleOptions(seed=seed, limit=used + wanted), task=task)
+    more = feed(side, SampleOptions(seed=seed, limit=used + wanted), task=task, max_tokens=tokens)
     kinds: dict[str, list[int]] = {}
     for index, each in enumerate(more.feeds):
         kinds.setdefault(each.output, []).append(index)

@@ -6,13 +6,14 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from quantcli.comparison.metrics import find_metric
 from quantcli.tuning.cache import Measured
 from quantcli.tuning.candidates import KEEP, Candidate
 from quantcli.tuning.choosing import Point, minimise
 from quantcli.tuning.groups import Group
-from quantcli.tuning.menu import Menu
+from quantcli.tuning.menu import Menu, ModuleMenu
 from quantcli.tuning.probing import score
 
 
@@ -36,6 +37,9 @@ class Predictor:
     The score of a group was measured with all of its modules quantized; each module has the share
     of it that its damage is of the group's. A candidate that was not measured in a group counts
     with the ratio of score to damage of the one whose damage is nearest.
+
+    Nothing is known of the `unreached` modules, with which outputs are what they were without: they
+    have the largest candidate.
     """
 
     def __init__(
@@ -50,20 +54,25 @@ class Predictor:
         }
         known = [r for ratios in self._ratios.values() for _, r in ratios if r > 0]
         self._usual = math.exp(sum(map(math.log, known)) / len(known)) if known else 1.0
-        self._points = [
-            [Point(option.nbytes, self.cost(module.name, option.candidate))
-             for option in module.options]
-            for module in menu.modules
-        ]  # fmt: skip
+        self.unreached = frozenset(
+            module for group in groups if self._is_unreached(group) for module in group.modules
+        )
+        self._points = [self._menu_points(module) for module in menu.modules]
 
     def cost(self, module: str, candidate: Candidate) -> float:
         """Return what a candidate of a module adds to the score."""
-        if candidate == KEEP:
+        if candidate == KEEP or module in self.unreached:
             return 0.0
         damage = self._damage(module, candidate)
         ratios = self._ratios.get(module) or [(damage, self._usual)]
         nearest = min(ratios, key=lambda ratio: abs(math.log(_positive(ratio[0]) / damage)))
         return damage * nearest[1]
+
+    @cached_property
+    def smallest(self) -> int:
+        """The bytes of the smallest choice."""
+        least = (min(point.limited for point in points) for points in self._points)
+        return self.menu.fixed_bytes + round(sum(least))
 
     def of_size(self, nbytes: int) -> Choice | None:
         """Return the best choice of at most so many bytes; None if there is none."""
@@ -79,12 +88,21 @@ class Predictor:
 
     def frontier(self, count: int) -> list[Choice]:
         """Return the best choices of `count` sizes, from the smallest to the largest."""
-        small = self.menu.smallest
+        small = self.smallest
         large = self.of_score(0).nbytes
         steps = [small * (large / small) ** (i / (count - 1)) for i in range(count)]
         found = [self.of_size(math.ceil(step)) for step in steps]
         by_size = {choice.nbytes: choice for choice in found if choice is not None}
         return [by_size[nbytes] for nbytes in sorted(by_size)]
+
+    def _menu_points(self, module: ModuleMenu) -> list[Point]:
+        options = module.options[:2] if module.name in self.unreached else module.options
+        return [Point(found.nbytes, self.cost(module.name, found.candidate)) for found in options]
+
+    def _is_unreached(self, group: Group) -> bool:
+        """Return whether the samples were run, and nothing changed whatever the group became."""
+        pairs = self._pairs(group)
+        return bool(pairs) and all(value < _NOTHING for _, value in pairs)
 
     def _choice(self, indices: Iterable[int]) -> Choice:
         picked = [
@@ -119,6 +137,9 @@ class Predictor:
         return found
 
 
+_NOTHING = 1e-12
+"""A score below this is what rounding makes of two equal outputs."""
+
 _LEAST_SHARE = 0.1
 """Share of a measured score that is believed to be damage, however high the floor is."""
 
@@ -152,6 +173,7 @@ class Link:
         self.reference = reference
         found = find_metric(metric)
         self._sign = -1.0 if found is not None and found.better == "higher" else 1.0
+        self._range = (found.minimum, found.maximum) if found else (-math.inf, math.inf)
         points = [(s, self.distance(value)) for s, value in pairs]
         self.factor, self.power = _fit([(s, d) for s, d in points if s > 0 and d > 0])
         self._seen: list[tuple[float, float]] = []
@@ -162,7 +184,8 @@ class Link:
 
     def predict(self, score: float) -> float:
         """Return the value that is expected at a score."""
-        return self.reference + self._sign * self.factor * max(score, 0.0) ** self.power
+        value = self.reference + self._sign * self.factor * math.pow(max(score, 0.0), self.power)
+        return min(max(value, self._range[0]), self._range[1])
 
     def correct(self, score: float, value: float) -> None:
         """Learn from a real comparison."""
@@ -176,7 +199,7 @@ class Link:
             slope = math.log(e / d) / math.log(t / s)
             if _LEAST <= slope <= _MOST:
                 self.power = slope
-        self.factor = distance / score**self.power
+        self.factor = distance / math.pow(score, self.power)
 
     def score_for(self, value: float) -> float:
         """Return the score at which a value is expected; 0 if it is not worse than perfect."""
