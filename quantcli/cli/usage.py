@@ -21,6 +21,7 @@ _TAKES = {
     "quantize": "takes one MODEL",
     "size": "takes one MODEL: run it once for each",
     "compare": "takes two models: ORIGINAL QUANTIZED",
+    "calibrate": "takes one MODEL, or files with --add",
     "explain": "takes one MODEL and one TENSOR",
     "inspect": "takes one DIR or MODEL, then names of tensors",
     "verify": "takes one DIR: run it once for each",
