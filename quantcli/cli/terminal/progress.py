@@ -32,9 +32,7 @@ def make_progress(*, quiet: bool, what: str = "quantizing") -> Progress | None:
     return Bar(what) if can_redraw(sys.stderr) else Lines(what)
 
 
-def make_steps(
-    *, quiet: bool, what: str = "comparing", unit: str = "samples"
-) -> Progress | None:
+def make_steps(*, quiet: bool, what: str = "comparing", unit: str = "samples") -> Progress | None:
     """Return the same for what is counted in samples, or in another `unit`."""
     if quiet:
         return None
