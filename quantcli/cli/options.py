@@ -42,6 +42,7 @@ def _embeddings(value: str | None) -> str | None:
 
 
 def check_optimizer(value: str | None) -> str | None:
+    """Return an optimizer by its name. Raises `UsageError` for others."""
     return _choice("--optimizer", OPTIMIZERS, value)
 
 
