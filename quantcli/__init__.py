@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.explaining import explain
     from quantcli.api.loading import load
+    from quantcli.api.tuning import tune
     from quantcli.comparison.reports import Report
     from quantcli.explanation import Explanation
     from quantcli.inspection import Inspection
     from quantcli.planning import Plan
-    from quantcli.api.tuning import tune
     from quantcli.recipe import Recipe
     from quantcli.tuning.result import Tuned
 
