@@ -34,6 +34,7 @@ LEVELS = [
     ["comparison.inputs"],
     ["comparison.families"],
     ["comparison.engine"],
+    ["calibrating"],
     ["comparison.reports"],
     ["api"],
     ["cli"],
@@ -48,6 +49,7 @@ its engine runs models.
 ROOMS = [*chain(*LEVELS)]
 
 TENSOR_ROOMS = {
+    "calibrating",
     "comparison.engine",
     "comparison.families",
     "comparison.inputs",

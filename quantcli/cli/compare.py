@@ -183,10 +183,11 @@ def _prepare_to_unwind() -> None:
 
 def _print_plan(prepared: Prepared) -> None:
     """Print what will run if the models generate text, which takes a while."""
-    generating = sum(feed.generate for feed in prepared.feeds)
+    feeds = prepared.fed.feeds
+    generating = sum(feed.generate for feed in feeds)
     if generating:
         print_message(
-            f"comparing as {prepared.task}: {plural(len(prepared.feeds), 'sample')} through both "
+            f"comparing as {prepared.task}: {plural(len(feeds), 'sample')} through both "
             f"models, {generating} continued for up to {prepared.request.max_tokens} tokens"
         )
 

@@ -15,6 +15,7 @@ from quantcli.comparison.metrics.catalogue import (
     OUTPUTS,
     TRANSCRIPTS,
 )
+from quantcli.comparison.samples import Purpose
 
 IMAGE_INPUTS = ("pixel_values", "flattened_patches")
 AUDIO_INPUTS = ("input_features", "input_values")
@@ -27,6 +28,12 @@ _PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
 """For texts that each come with an image or a recording."""
 _PIPELINE_LIMITS = {"text": 4}
 """For pipelines, which run a model several times for every sample."""
+
+_CALIBRATION = {"text": 224, "image": 48, "audio": 16}
+_PASSAGES = {"text": 64}
+"""For models that take long texts, which are cut into passages of equal length."""
+_PAIRED_CALIBRATION = {"text": 48, "image": 48, "audio": 16}
+_PIPELINE_CALIBRATION = {"text": 16}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,6 +50,10 @@ class Task:
     """The kinds of samples: "text", "image", "audio". None if inputs are made from the config."""
     limits: Mapping[str, int] = field(default_factory=_LIMITS.copy)
     """Number of built-in samples per kind, unless asked otherwise."""
+    calibration: Mapping[str, int] = field(default_factory=_CALIBRATION.copy)
+    """The same for calibrating."""
+    passages: bool = False
+    """Whether the built-in texts for calibrating are joined and cut into passages."""
     synthetic: int = 32
     """Number of random inputs, if a model has no tokenizer or processor."""
     outputs: tuple[str, ...] = ()
@@ -59,6 +70,10 @@ class Task:
     """Whether the models can also be compared on text alone."""
     pipeline_input: str | None = None
     """What pipelines of the task are called with: "prompt"; "" for nothing, None for models."""
+
+    def limits_for(self, purpose: Purpose) -> Mapping[str, int]:
+        """Return the number of built-in samples per kind."""
+        return self.limits if purpose == "measure" else self.calibration
 
     @property
     def measured(self) -> tuple[Metric, ...]:
@@ -105,6 +120,8 @@ _RECORDS = (
         metrics=LANGUAGE,
         family="language:CausalLanguage",
         samples=("text",),
+        calibration=_PASSAGES,
+        passages=True,
         head="CAUSAL_LM",
     ),
     Task(
@@ -114,6 +131,7 @@ _RECORDS = (
         family_args=("image",),
         samples=("text", "image"),
         limits=_PAIRED_LIMITS,
+        calibration=_PAIRED_CALIBRATION,
         synthetic=16,
         head="IMAGE_TEXT_TO_TEXT",
         class_inputs=IMAGE_INPUTS,
@@ -127,6 +145,7 @@ _RECORDS = (
         family_args=("audio",),
         samples=("text", "audio"),
         limits=_PAIRED_LIMITS,
+        calibration=_PAIRED_CALIBRATION,
         synthetic=16,
         head="MULTIMODAL_LM",
         class_inputs=AUDIO_INPUTS,
@@ -140,6 +159,8 @@ _RECORDS = (
         family_args=("text",),
         samples=("text",),
         limits=_SLOW_LIMITS,
+        calibration=_PASSAGES,
+        passages=True,
         head="SEQ_TO_SEQ_CAUSAL_LM",
         priority=1,
     ),
@@ -198,6 +219,7 @@ _RECORDS = (
         family_args=("prompt",),
         samples=("text",),
         limits=_PIPELINE_LIMITS,
+        calibration=_PIPELINE_CALIBRATION,
         pipeline_input="prompt",
     ),
     Task(

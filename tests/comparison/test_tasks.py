@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantcli.comparison.engine.prepare import make_family
+from quantcli.comparison.engine.feeding import make_family
 from quantcli.comparison.engine.ways import Way
 from quantcli.comparison.families.family import Family
 from quantcli.comparison.metrics import ALWAYS, METRICS
@@ -24,6 +24,7 @@ def test_a_task_has_a_family(task):
 @by_task
 def test_a_task_has_limits_for_its_samples(task):
     assert task.limits.keys() >= set(task.samples)
+    assert task.calibration.keys() >= set(task.samples)
     assert set(task.outputs) <= set(task.samples)
 
 

@@ -37,7 +37,7 @@ def run(prepared: Prepared, progress: Progress, on_estimate: Estimate | None = N
     Raises `ModelError` if one of them cannot be run, `MachineError` if the disk is full.
     """
     began = time.perf_counter()
-    progress.start(2 * len(prepared.feeds))
+    progress.start(2 * len(prepared.fed.feeds))
     try:
         with Spool() as spool, torch.inference_mode():
             first = _run_original(prepared, spool, progress, on_estimate)
@@ -64,7 +64,7 @@ def _run_feeds(
     progress: Progress,
     on_estimate: Estimate | None,
 ) -> None:
-    for index, feed in enumerate(prepared.feeds):
+    for index, feed in enumerate(prepared.fed.feeds):
         began = time.perf_counter()
         spool.write(index, loaded.run(index, feed, None))
         if index == 0 and on_estimate is not None:
@@ -74,8 +74,8 @@ def _run_feeds(
 
 def _run_quantized(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
     with settled(), _Loaded(prepared.quantized, prepared) as loaded:
-        loaded.warm_up({index: spool.read(index) for index, _ in _one_of_each(prepared.feeds)})
-        for index, feed in enumerate(prepared.feeds):
+        loaded.warm_up({index: spool.read(index) for index, _ in _one_of_each(prepared.fed.feeds)})
+        for index, feed in enumerate(prepared.fed.feeds):
             reference = spool.read(index)
             found = loaded.run(index, feed, reference)
             _check_shapes(prepared, reference, found)
@@ -84,7 +84,7 @@ def _run_quantized(prepared: Prepared, spool: Spool, progress: Progress) -> Ran:
             if broken:
                 loaded.lost += 1
             else:
-                prepared.family.observe(feed, reference, found)
+                prepared.fed.family.observe(feed, reference, found)
             progress.advance(1)
         return loaded.ran()
 
@@ -118,7 +118,7 @@ class _Loaded:
     def warm_up(self, references: dict[int, Outputs]) -> None:
         """Run a sample of each kind, untimed. `run` compares its outputs with the timed run's."""
         stopped = Clock(on=False)
-        for index, feed in _one_of_each(self._prepared.feeds):
+        for index, feed in _one_of_each(self._prepared.fed.feeds):
             short = replace(feed, generate=False)
             with self.reached.watch():
                 self._warm[index] = self._run(index, short, references.get(index), stopped)
@@ -133,7 +133,7 @@ class _Loaded:
 
     def _run(self, index: int, feed: Feed, reference: Outputs | None, clock: Clock) -> Outputs:
         with seeded(self._seed + index):
-            return self._prepared.family.run(self.model, feed, clock, reference)
+            return self._prepared.fed.family.run(self.model, feed, clock, reference)
 
     def ran(self) -> Ran:
         return Ran(
@@ -155,8 +155,8 @@ def _one_of_each(feeds: tuple[Feed, ...]) -> list[tuple[int, Feed]]:
 def _seconds_left(prepared: Prepared, clock: Clock, first: float) -> float:
     """Estimate from the first sample, which also generates text if any sample does."""
     forward = clock.passes[0] if clock.passes else first
-    generating = sum(feed.generate for feed in prepared.feeds)
-    each = len(prepared.feeds) * forward + generating * max(0.0, first - forward)
+    generating = sum(feed.generate for feed in prepared.fed.feeds)
+    each = len(prepared.fed.feeds) * forward + generating * max(0.0, first - forward)
     return 2 * each - first
 
 

@@ -40,22 +40,22 @@ class Ran:
 def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Comparison:
     """Return the comparison. Samples with NaN or infinite outputs do not count in the metrics."""
     seed = prepared.request.samples.seed
-    metrics = prepared.family.metrics(seed) if second.lost < len(prepared.feeds) else {}
+    metrics = prepared.fed.family.metrics(seed) if second.lost < len(prepared.fed.feeds) else {}
     metrics |= _footprints(prepared, first, second) | _speeds(first, second, seed)
     return Comparison(
         original=prepared.original.summary,
         quantized=prepared.quantized.summary,
         task=prepared.task,
-        samples=len(prepared.feeds),
-        sample_hash=prepared.sample_hash,
-        synthetic=prepared.synthetic,
+        samples=len(prepared.fed.feeds),
+        sample_hash=prepared.fed.sample_hash,
+        synthetic=prepared.fed.synthetic,
         seed=seed,
         metrics=metrics,
-        generated=prepared.family.generated(prepared.kit),
+        generated=prepared.fed.family.generated(prepared.fed.kit),
         nonfinite=dict(second.nonfinite),
         lost=second.lost,
         unreached=second.unreached,
-        notices=(*prepared.notices, *_notices(prepared, first, second)),
+        notices=(*prepared.fed.notices, *_notices(prepared, first, second)),
         versions=_versions(prepared),
         seconds=seconds,
     )
@@ -118,5 +118,5 @@ def _versions(prepared: Prepared) -> dict[str, str]:
     from importlib.metadata import version
 
     packages = ["quantcli", "optimum-quanto", "torch", "transformers"]
-    packages += ["diffusers"] if prepared.way.task.pipeline_input is not None else []
+    packages += ["diffusers"] if prepared.fed.way.task.pipeline_input is not None else []
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantcli.comparison.families.family import UnsuitedError
+from quantcli.comparison.samples import Purpose
 from quantcli.comparison.tasks import TASKS, Task
 
 
@@ -39,9 +40,12 @@ def ways(task: Task, *, asked: bool, own_samples: bool) -> tuple[Way, ...]:
     return (Way(task=task), *outputs)
 
 
-def fallback_notice(reason: str, way: Way) -> str:
-    """Return the notice that the models are compared in another way than the first."""
-    return f"{reason}; comparing {way.description} instead"
+def fallback_notice(reason: str, way: Way, purpose: Purpose) -> str:
+    """Return the notice that models are run in another way than the first."""
+    if purpose == "measure":
+        return f"{reason}; comparing {way.description} instead"
+    inputs = "random inputs" if way.task.name == "outputs" else "text alone"
+    return f"{reason}; calibrating on {inputs} instead"
 
 
 def last_error(error: UnsuitedError, way: Way) -> UnsuitedError:

@@ -14,7 +14,6 @@ from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.inputs.synthetic import Synthetic
-from quantcli.comparison.request import CompareRequest
 from quantcli.comparison.results import Generated, Measurement
 from quantcli.comparison.samples import Samples
 from quantcli.errors import ModelError
@@ -24,6 +23,10 @@ from quantcli.upstream.foreign import is_bug
 
 class UnsuitedError(ModelError):
     """The model cannot be compared in this way, but perhaps in another."""
+
+
+class TooShortError(ModelError):
+    """No sample has enough tokens."""
 
 
 class CannotGenerateError(UnsuitedError):
@@ -36,14 +39,21 @@ Outputs = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What families make feeds from; `count` is the number of random inputs if they are needed."""
+    """What families make feeds from.
 
-    request: CompareRequest
+    `count` is the number of random inputs if they are needed, `passages` that of the passages that
+    joined texts are cut into. A model generates up to `max_tokens` tokens for a sample.
+    """
+
+    seed: int
+    max_tokens: int
+    generate: bool
     kit: Kit
     samples: Samples
     synthetic: Synthetic
     model_class: Any
     count: int
+    passages: int
 
 
 class Family(Protocol):

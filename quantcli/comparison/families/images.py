@@ -45,7 +45,7 @@ class Images:
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each prompt, each of some labels, or each of some seeds."""
-        seed = setting.request.samples.seed
+        seed = setting.seed
         if self._asked == "prompt":
             return [
                 _feed(item.name, seed + index, prompt=_checked(setting.kit, item.name, item.value))

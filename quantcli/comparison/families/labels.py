@@ -76,7 +76,7 @@ class Masked(Labels):
         mask = getattr(tokenizer, "mask_token_id", None)
         if mask is None:
             return feeds, synthetic
-        generator = torch.Generator().manual_seed(setting.request.samples.seed)
+        generator = torch.Generator().manual_seed(setting.seed)
         special = set(tokenizer.all_special_ids)
         return [_mask(feed, mask, special, generator) for feed in feeds], synthetic
 

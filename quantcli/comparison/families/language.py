@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from quantcli.comparison.families.clock import Clock
-from quantcli.comparison.families.embeddings import text_feeds
 from quantcli.comparison.families.estimates import Estimates
 from quantcli.comparison.families.family import (
     CannotGenerateError,
     Outputs,
     Setting,
+    TooShortError,
     ask,
     call,
     logits_of,
 )
+from quantcli.comparison.families.passages import long_text_feeds
 from quantcli.comparison.inputs.feeds import Feed
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.inputs.synthetic import forward_names
 from quantcli.comparison.metrics.distributions import Distances, distances, negative_log_likelihood
 from quantcli.comparison.metrics.sequences import common_prefix
 from quantcli.comparison.results import Generated, Measurement
-from quantcli.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,13 +121,13 @@ class CausalLanguage(_Language):
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each text of two tokens or more; the first ones also generate."""
-        self.max_tokens = setting.request.max_tokens
+        self.max_tokens = setting.max_tokens
         self._limit = setting.kit.max_tokens
-        feeds, synthetic = text_feeds(setting)
+        feeds, synthetic = long_text_feeds(setting)
         long = [feed for feed in feeds if feed.inputs["input_ids"].shape[1] > 1]
         if not long:
-            raise ModelError("no sample has two tokens, so there is no next token to predict")
-        return generating(long) if setting.request.generate else long, synthetic
+            raise TooShortError("no sample has two tokens, so there is no next token to predict")
+        return generating(long) if setting.generate else long, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
         """Return the logits of each next token, the right tokens, and the generated ones."""
@@ -165,10 +165,10 @@ class Seq2Seq(_Language):
 
     def feeds(self, setting: Setting) -> tuple[list[Feed], bool]:
         """Return a feed for each text or recording, with its target if it has one."""
-        self.max_tokens = setting.request.max_tokens
+        self.max_tokens = setting.max_tokens
         if self._kind == "audio":
             return _audio_feeds(setting)
-        feeds, synthetic = text_feeds(setting)
+        feeds, synthetic = long_text_feeds(setting)
         targets = {item.name: item.target for item in setting.samples.texts}
         return [_targeted(feed, targets.get(feed.name), setting) for feed in feeds], synthetic
 
@@ -246,7 +246,7 @@ def generating(feeds: list[Feed]) -> list[Feed]:
 
 
 def _targeted(feed: Feed, target: str | None, setting: Setting) -> Feed:
-    return replace(feed, generate=setting.request.generate, labels=setting.kit.labels(target))
+    return replace(feed, generate=setting.generate, labels=setting.kit.labels(target))
 
 
 def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
@@ -257,7 +257,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
                 name=f"synthetic recording {index + 1}",
                 output="audio",
                 inputs=setting.synthetic.sounds(forward_names(setting.model_class)),
-                generate=setting.request.generate,
+                generate=setting.generate,
                 prompt=f"synthetic recording {index + 1}",
             )
             for index in range(setting.count)
@@ -268,7 +268,7 @@ def _audio_feeds(setting: Setting) -> tuple[list[Feed], bool]:
             output="audio",
             inputs=kit.hear(item.name, item.value),
             labels=kit.labels(item.target),
-            generate=setting.request.generate,
+            generate=setting.generate,
             prompt=item.name,
         )
         for item in setting.samples.audios

@@ -53,9 +53,9 @@ class Multimodal:
             )
         if setting.kit.config.get("is_encoder_decoder"):
             self._language = Seq2Seq(self._kind)
-        self._language.max_tokens = setting.request.max_tokens
+        self._language.max_tokens = setting.max_tokens
         feeds, synthetic = _feeds(setting, self._kind)
-        return generating(feeds) if setting.request.generate else feeds, synthetic
+        return generating(feeds) if setting.generate else feeds, synthetic
 
     def run(self, model: Any, feed: Feed, clock: Clock, reference: Outputs | None) -> Outputs:
         """Return the logits of each next token of the text, and the generated tokens."""

@@ -39,8 +39,10 @@ class Kit:
     trust_remote_code: bool = False
     twin: Kit | None = None
     """The other model's kit, if its tokenizer must be checked to give the same tokens."""
+    text_tokens: int | None = None
+    """Tokens to cut each text to, None for as many as the model takes."""
     truncated: list[str] = field(default_factory=list)
-    """The names of samples that are too long for the model."""
+    """The names of samples that are too long."""
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -92,13 +94,14 @@ class Kit:
 
     @cached_property
     def max_tokens(self) -> int | None:
-        """Maximum number of tokens that the model takes, or None without a limit."""
+        """Maximum number of tokens of a text, or None without a limit."""
         text = self.config.get("text_config") or self.config
         limits = [
             getattr(self.tokenizer, "model_max_length", None),
             text.get("max_position_embeddings"),
             text.get("n_positions") if "d_kv" not in text else None,  # relative ones in T5
             read_object(self.folder / "sentence_bert_config.json").get("max_seq_length"),
+            self.text_tokens,
         ]
         known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < ENDLESS]
         return min(known, default=None)
@@ -130,7 +133,7 @@ class Kit:
         import torch
 
         found = self._call("tokenizer", self.tokenizer, text_target=target)
-        return torch.tensor(found["input_ids"])
+        return torch.tensor(found["input_ids"][: self.text_tokens])
 
     def process(self, kind: str, value: Any, text: str) -> dict[str, torch.Tensor] | None:
         """Return the inputs for an image or a recording with a text, from the joint processor.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from quantcli.comparison.samples.built_in import BUILT_IN
 from quantcli.comparison.samples.given import GivenSample, from_options
 from quantcli.comparison.samples.jsonl import read_data
 from quantcli.comparison.samples.sample import Item, SampleOptions, Samples
@@ -17,12 +18,14 @@ def gather(
     limits: Mapping[str, int],
     lacking: Mapping[str, str] | None = None,
     captions: bool = False,
+    passages: bool = False,
 ) -> Samples:
     """Return the samples of each kind that a task needs: "text", "image", "audio".
 
     Uses the user's own samples of a kind if there are any, else up to `limits` built-in ones.
     `lacking` maps a kind to what the model lacks to prepare it; with `captions` the first built-in
-    texts describe images. Reads only files that are used.
+    texts describe images. With `passages` the built-in texts for calibrating are all there are, to
+    be joined. Reads only files that are used.
     Raises `UsageError` for a file that cannot be read, and for samples of a kind that the task does
     not take or the model cannot prepare; `MachineError` without permission or memory to read one.
     """
@@ -35,8 +38,12 @@ def gather(
         own = [sample for sample in given if sample.kind == kind][: options.limit]
         found[kind] = [sample.read() for sample in own]
         if not own:
-            built_in = _built_in(kind, options.seed, with_captions=captions or "image" in needs)
-            found[kind] = built_in[: options.limit or limits[kind]]
+            joined = passages and kind == "text" and options.purpose == "calibrate"
+            make = BUILT_IN[options.purpose]
+            built_in = make(
+                kind, options.seed, captions=captions or "image" in needs, joined=joined
+            )
+            found[kind] = built_in[: None if joined else options.limit or limits[kind]]
     return Samples(
         texts=tuple(found.get("text", ())),
         images=tuple(found.get("image", ())),
@@ -70,19 +77,3 @@ def _check_prepared(given: Sequence[GivenSample], lacking: Mapping[str, str]) ->
                 hint="add its files to the model's folder, or leave out "
                 + (option if by_option else f"the field {sample.kind}"),
             )
-
-
-def _built_in(kind: str, seed: int, *, with_captions: bool) -> list[Item]:
-    if kind == "image":
-        from quantcli.comparison.samples.images import built_in_images
-
-        return [Item(name=caption, value=image) for caption, image in built_in_images(seed)]
-    if kind == "audio":
-        from quantcli.comparison.samples.audio import built_in_audio
-
-        return [Item(name=name, value=wave) for name, wave in built_in_audio(seed)]
-    from quantcli.comparison.samples.images import captions
-    from quantcli.comparison.samples.texts import TEXTS
-
-    texts = [*captions(), *TEXTS] if with_captions else [*TEXTS]
-    return [Item(name=f"built-in text {i}", value=text) for i, text in enumerate(texts, start=1)]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 SAMPLING_RATE = 16000
 """Sampling rate of every recording, in Hz: that of the data speech models are trained on."""
+
+Purpose = Literal["measure", "calibrate"]
+"""What samples are for. The built-in ones for one purpose are none of those for the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +17,7 @@ class SampleOptions:
     """The user's own samples: texts, files of images and recordings, a file of JSON lines.
 
     `limit` is the maximum number per kind. `seed` makes built-in images and recordings, and
-    random inputs.
+    random inputs. `purpose` decides which built-in samples there are.
     """
 
     text: tuple[str, ...] = ()
@@ -23,6 +26,7 @@ class SampleOptions:
     data: str | None = None
     limit: int | None = None
     seed: int = 0
+    purpose: Purpose = "measure"
 
     @property
     def own(self) -> bool:

@@ -1,0 +1,1 @@
+"""The original model, run on samples, and what its modules are given."""
