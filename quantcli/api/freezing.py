@@ -15,6 +15,7 @@ from quantcli.paths import expand
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
+    from quantcli.frozen.calibrated import Calibrated
     from quantcli.pipelines.source import PipelineSource
     from quantcli.planning import Plan, Source
 
@@ -24,13 +25,15 @@ class Frozen:
     """A frozen directory that `quantize` wrote. Implements `os.PathLike`.
 
     `seconds` is the time of running the plan, from the first read to the last complete shard.
-    `zero_rows` counts the rows of zeros that are stored as 0 in float8, by tensor.
+    `zero_rows` counts the rows of zeros that are stored as 0 in float8, by tensor. `calibrated` is
+    what a calibration found out about the activations, where they are quantized.
     """
 
     output: Path
     plan: Plan
     seconds: float
     zero_rows: dict[str, int]
+    calibrated: Calibrated | None = None
 
     def __fspath__(self) -> str:
         return str(self.output)
@@ -69,9 +72,13 @@ def quantize_request(
     overwrite: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
+    steps: Progress | None = None,
     on_plan: Callable[[Plan], None] | None = None,
 ) -> Frozen:
-    """Run a request. `on_plan` is called with the plan before it is run."""
+    """Run a request. `on_plan` is called with the plan before it is run.
+
+    `progress` counts bytes, and `steps` the samples of a calibration.
+    """
     target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
     decided, source = _plan_and_fetch(request, on_plan)
@@ -84,11 +91,48 @@ def quantize_request(
     with staging:
         began = time.perf_counter()
         zero_rows = _run(decided, source, staging.folder, jobs or os.cpu_count() or 1, progress)
+        with machine_errors(target):
+            calibrated = _calibrate(request, decided, source, staging.folder, steps)
         seconds = time.perf_counter() - began
         with machine_errors(target):
-            _write_rest(decided, source, staging.folder, zero_rows)
+            _write_rest(decided, source, staging.folder, zero_rows, calibrated)
         staging.commit()
-    return Frozen(output=target, plan=decided, seconds=seconds, zero_rows=zero_rows)
+    return Frozen(
+        output=target,
+        plan=decided,
+        seconds=seconds,
+        zero_rows=zero_rows,
+        calibrated=calibrated,
+    )
+
+
+def _calibrate(
+    request: Request,
+    decided: Plan,
+    source: Source | PipelineSource,
+    folder: Path,
+    steps: Progress | None,
+) -> Calibrated | None:
+    """Find the scales of the activations, and write them to their places among the weights."""
+    from quantcli.planning import Source
+
+    if not (decided.calibrated and isinstance(source, Source)):
+        return None
+    from quantcli.calibrating.activations import calibrate_activations
+    from quantcli.execute.run import NoProgress
+    from quantcli.execute.scales import write_scales
+    from quantcli.frozen.write import write_loadable
+
+    write_loadable(folder, decided, source.checkpoint)
+    found = calibrate_activations(
+        folder,
+        decided,
+        request.recipe.calibration,
+        progress=steps or NoProgress(),
+        trust_remote_code=request.trust_remote_code,
+    )
+    write_scales(folder, decided, found.values)
+    return found.calibrated
 
 
 def _run(
@@ -114,7 +158,11 @@ def _run(
 
 
 def _write_rest(
-    decided: Plan, source: Source | PipelineSource, folder: Path, zero_rows: Mapping[str, int]
+    decided: Plan,
+    source: Source | PipelineSource,
+    folder: Path,
+    zero_rows: Mapping[str, int],
+    calibrated: Calibrated | None,
 ) -> None:
     """Write everything except the weights."""
     from quantcli.planning import Source
@@ -122,7 +170,9 @@ def _write_rest(
     if isinstance(source, Source):
         from quantcli.frozen.write import write_metadata
 
-        write_metadata(folder, decided, source.checkpoint, zero_rows=zero_rows)
+        write_metadata(
+            folder, decided, source.checkpoint, zero_rows=zero_rows, calibrated=calibrated
+        )
         return
     from quantcli.pipelines.plan import PipelinePlan
     from quantcli.pipelines.write import write_pipeline

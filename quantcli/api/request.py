@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
 from quantcli.paths import model_name
-from quantcli.recipe import Recipe, load_recipe
+from quantcli.recipe import Calibration, Recipe, load_recipe
 
 if TYPE_CHECKING:
     from quantcli.checkpoint import Checkpoint
@@ -44,18 +45,24 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     show_downloads: bool = False,
     allow_unquantized: bool = False,
     class_name: str | None = None,
+    calibration: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Request:
     """Return the request for a model, with options that override a recipe.
 
-    `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `group_size`,
-    `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
+    `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `activations`,
+    `group_size`, `include`, `exclude`, `rules`); None keeps the recipe's value. `calibration` holds
+    keys of its `[calibration]` table, which say what the activations are calibrated with. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
     quantizes nothing; `class_name` is the model class to load, by default that of the config.
     Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     whole = base.override(model=None if model is None else model_name(model), **options)
+    if calibration is not None:
+        table = Calibration.check(calibration, origin="calibration")
+        given = whole.calibration.override(table)
+        whole = whole.model_copy(update={"calibration": given})
     if whole.model is None:
         raise UsageError(
             "missing argument: MODEL", hint="give a Hub id or a folder, or set model in the recipe"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quantcli.formats import DOWNCASTS
+from quantcli.frozen.calibrated import Calibrated
 from quantcli.planning import Plan
 
 HEAD = """\
@@ -29,7 +30,7 @@ TEMPLATE = """\
 | this model | {weights} | {nbytes:,} | {ratio:.1%} |
 
 {quantized} tensors are quantized: {coverage:.1%} of the weights.
-{kept}
+{kept}{activations}
 ## Load it
 
 ```python
@@ -47,7 +48,13 @@ Both need quantcli to be installed. If it is not, transformers stops with an err
 QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"
 
 
-def model_card(plan: Plan) -> str:
+ACTIVATIONS = """
+Activations are quantized too, to {qtype}: the scales of {modules} modules are those of Quanto's
+`Calibration` (momentum {momentum}) on {samples} samples, sha256 `{sample_hash}`.
+"""
+
+
+def model_card(plan: Plan, calibrated: Calibrated | None = None) -> str:
     """Return the README.md: front matter, sizes, what is not quantized, how to load it."""
     body = TEMPLATE.format(
         architecture=plan.architecture,
@@ -59,6 +66,7 @@ def model_card(plan: Plan) -> str:
         quantized=len(plan.quantized),
         coverage=plan.coverage,
         kept=_kept(plan),
+        activations=_activations(calibrated),
     )
     return head(plan, "transformers") + body
 
@@ -85,6 +93,18 @@ def identity(model: str, revision: str | None) -> tuple[str, str, str]:
     if revision:
         return title, model, f" at revision `{revision}`"
     return title, title, ""  # the path of a local folder means nothing to a reader of the card
+
+
+def _activations(calibrated: Calibrated | None) -> str:
+    if calibrated is None:
+        return ""
+    return ACTIVATIONS.format(
+        qtype=calibrated.qtype,
+        modules=len(calibrated.modules) - len(calibrated.unused),
+        momentum=calibrated.momentum,
+        samples=calibrated.samples,
+        sample_hash=calibrated.sample_hash,
+    )
 
 
 def _kept(plan: Plan) -> str:

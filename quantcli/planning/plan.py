@@ -31,7 +31,8 @@ class TensorPlan:
     `reason` says why the entry is not quantized, or where the result differs from Quanto's.
     `quantized_shape` is the shape in which it is quantized, rows first; if it is `transposed`, the
     last two dimensions are swapped for that. `frozen_as` says what its module is once it is loaded
-    (see `kinds.kind.FrozenAs`). `extra_for` names the class that takes the entry where the model's
+    (see `kinds.kind.FrozenAs`). `activations` is the qtype of what that reads and gives, where it
+    is quantized; its scales are stored with the entry. `extra_for` names the class that takes the entry where the model's
     own does not. An alias is stored as the entry that `alias_of` names.
     """
 
@@ -50,6 +51,7 @@ class TensorPlan:
     group_size: int | None = None
     optimizer: str | None = None
     frozen_as: str = ""
+    activations: str | None = None
     quantized_shape: tuple[int, ...] = ()
     transposed: bool = False
     stored: tuple[Stored, ...] = ()
@@ -147,6 +149,11 @@ class Plan:
     def quantized(self) -> tuple[TensorPlan, ...]:
         """The entries that are quantized."""
         return tuple(tensor for tensor in self.tensors if tensor.action == "quantize")
+
+    @cached_property
+    def calibrated(self) -> tuple[TensorPlan, ...]:
+        """The entries that are stored with the scales of quantized activations."""
+        return tuple(tensor for tensor in self.tensors if tensor.activations is not None)
 
     @property
     def coverage(self) -> float:
