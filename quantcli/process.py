@@ -1,7 +1,8 @@
-"""How much memory this process uses."""
+"""How much memory this process uses, and could use."""
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_MEMORY = Path("/proc/meminfo")
 
 
 def peak_rss_bytes() -> int:
@@ -29,3 +31,15 @@ def reset_peak_rss() -> bool:
     except OSError:
         return False
     return True
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that a process can still take without swapping.
+
+    Without /proc, half of the machine's memory.
+    """
+    if _MEMORY.exists():
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMORY.read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

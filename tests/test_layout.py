@@ -23,6 +23,7 @@ LEVELS = [
     ["comparison.request"],
     ["recipe", "checkpoint", "quantizers", "kinds"],
     ["skeleton"],
+    ["calibration"],
     ["planning"],
     ["execute"],
     ["frozen"],

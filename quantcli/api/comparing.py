@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.api.freezing import default_output
 from quantcli.api.request import make_request
+from quantcli.api.samples import sample_options
 from quantcli.comparison.gates import (
     NAMED,
     Gate,
@@ -23,7 +24,6 @@ from quantcli.comparison.gates import (
 )
 from quantcli.comparison.reports import Report
 from quantcli.comparison.request import MAX_TOKENS, CompareRequest
-from quantcli.comparison.samples import SampleOptions
 from quantcli.errors import ModelError, UsageError
 from quantcli.paths import model_name
 from quantcli.recipe import Compare, Gates, Recipe, load_recipe
@@ -61,7 +61,7 @@ def make_compare_request(  # noqa: PLR0913 - each is an option of the command li
         original=first,
         quantized=second,
         task=compared.task,
-        samples=_sample_options(compared),
+        samples=sample_options(compared),
         max_tokens=compared.max_tokens or MAX_TOKENS,
         generate=compared.generate,
         requirements=_requirements(base.gates, gates or GateOptions()),
@@ -155,17 +155,6 @@ def _inspected(report: Report, request: CompareRequest) -> Report:
         notices = (*report.comparison.notices, notice)
         return replace(report, comparison=replace(report.comparison, notices=notices))
     return replace(report, inspection=inspection)
-
-
-def _sample_options(table: Compare) -> SampleOptions:
-    return SampleOptions(
-        text=table.text,
-        image=table.image,
-        audio=table.audio,
-        data=table.data,
-        limit=table.samples,
-        seed=table.seed or 0,
-    )
 
 
 def _requirements(recipe: Gates, options: GateOptions) -> Requirements:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quantcli.api.calibrating import calibrate_request
+from quantcli.api.calibration import Calibrate, calibration_for
 from quantcli.api.request import Request, check_plan, decide, make_request, plan_request, read_model
 from quantcli.frozen.staging import Staging, check_output, digest_of, machine_errors
 from quantcli.paths import expand
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.execute import Progress
-    from quantcli.frozen.calibrated import Calibrated
+    from quantcli.frozen.calibrated import CalibratedActivations
     from quantcli.pipelines.source import PipelineSource
     from quantcli.planning import Plan, Source
 
@@ -24,16 +27,16 @@ if TYPE_CHECKING:
 class Frozen:
     """A frozen directory that `quantize` wrote. Implements `os.PathLike`.
 
-    `seconds` is the time of running the plan, from the first read to the last complete shard.
-    `zero_rows` counts the rows of zeros that are stored as 0 in float8, by tensor. `calibrated` is
-    what a calibration found out about the activations, where they are quantized.
+    `seconds` is the time of running the plan, from the first read to the last complete shard, and
+    of calibrating the activations. `zero_rows` counts the rows of zeros that are stored as 0 in
+    float8, by tensor. `activations` is how those are quantized, None if they are not.
     """
 
     output: Path
     plan: Plan
     seconds: float
     zero_rows: dict[str, int]
-    calibrated: Calibrated | None = None
+    activations: CalibratedActivations | None = None
 
     def __fspath__(self) -> str:
         return str(self.output)
@@ -74,46 +77,72 @@ def quantize_request(
     progress: Progress | None = None,
     steps: Progress | None = None,
     on_plan: Callable[[Plan], None] | None = None,
+    calibrate: Calibrate = calibrate_request,
 ) -> Frozen:
     """Run a request. `on_plan` is called with the plan before it is run.
 
-    `progress` counts bytes, and `steps` the samples of a calibration.
+    `progress` counts bytes, and `steps` the samples that activations are calibrated with. Where a
+    calibration is needed and none was given, `calibrate` makes one first.
     """
     target = Path(expand(output)) if output is not None else default_output(request)
     check_output(target, overwrite=overwrite)
+    asked = _Asked(request, target, overwrite, jobs or os.cpu_count() or 1, progress, steps)
     decided, source = _plan_and_fetch(request, on_plan)
+    with calibration_for(request, decided, source.checkpoint, target, calibrate) as calibration:
+        if calibration is not None:
+            decided = _calibrated(request, source, calibration)
+        return _freeze(asked, decided, source, calibration)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, where its output goes, and how it is run."""
+
+    request: Request
+    target: Path
+    overwrite: bool
+    jobs: int
+    progress: Progress | None
+    steps: Progress | None
+
+
+def _freeze(
+    asked: _Asked,
+    decided: Plan,
+    source: Source | PipelineSource,
+    calibration: Calibration | None,
+) -> Frozen:
+    """Write the directory of a plan."""
     staging = Staging(
-        target,
+        asked.target,
         digest=_digest(decided, source),
         needed=_needed(decided, source),
-        overwrite=overwrite,
+        overwrite=asked.overwrite,
     )
     with staging:
         began = time.perf_counter()
-        zero_rows = _run(decided, source, staging.folder, jobs or os.cpu_count() or 1, progress)
-        with machine_errors(target):
-            calibrated = _calibrate(request, decided, source, staging.folder, steps)
+        zero_rows = _run(decided, source, staging.folder, asked.jobs, asked.progress, calibration)
+        activations = _find_scales(asked, decided, source, staging.folder)
         seconds = time.perf_counter() - began
-        with machine_errors(target):
-            _write_rest(decided, source, staging.folder, zero_rows, calibrated)
+        with machine_errors(asked.target):
+            _write_rest(decided, source, staging.folder, zero_rows, activations)
         staging.commit()
     return Frozen(
-        output=target,
+        output=asked.target,
         plan=decided,
         seconds=seconds,
         zero_rows=zero_rows,
-        calibrated=calibrated,
+        activations=activations,
     )
 
 
-def _calibrate(
-    request: Request,
-    decided: Plan,
-    source: Source | PipelineSource,
-    folder: Path,
-    steps: Progress | None,
-) -> Calibrated | None:
-    """Find the scales of the activations, and write them to their places among the weights."""
+def _find_scales(
+    asked: _Asked, decided: Plan, source: Source | PipelineSource, folder: Path
+) -> CalibratedActivations | None:
+    """Calibrate the activations of what was written, where a plan quantizes them.
+
+    Their scales get their places among the weights.
+    """
     from quantcli.planning import Source
 
     if not (decided.calibrated and isinstance(source, Source)):
@@ -123,15 +152,17 @@ def _calibrate(
     from quantcli.execute.scales import write_scales
     from quantcli.frozen.write import write_loadable
 
-    write_loadable(folder, decided, source.checkpoint)
+    with machine_errors(asked.target):
+        write_loadable(folder, decided, source.checkpoint)
     found = calibrate_activations(
         folder,
         decided,
-        request.recipe.calibration,
-        progress=steps or NoProgress(),
-        trust_remote_code=request.trust_remote_code,
+        asked.request.recipe.calibration,
+        progress=asked.steps or NoProgress(),
+        trust_remote_code=asked.request.trust_remote_code,
     )
-    write_scales(folder, decided, found.values)
+    with machine_errors(asked.target):
+        write_scales(folder, decided, found.values)
     return found.calibrated
 
 
@@ -141,6 +172,7 @@ def _run(
     folder: Path,
     jobs: int,
     progress: Progress | None,
+    calibration: Calibration | None,
 ) -> dict[str, int]:
     """Write the weights; return how many rows of zeros there are, by tensor."""
     from quantcli.planning import Source
@@ -148,7 +180,9 @@ def _run(
     if isinstance(source, Source):
         from quantcli.execute import run_plan  # imports Quanto: only once the model was found
 
-        found = run_plan(decided, source, folder, jobs=jobs, progress=progress)
+        found = run_plan(
+            decided, source, folder, jobs=jobs, progress=progress, calibration=calibration
+        )
         return dict(found.zero_rows)
     from quantcli.pipelines.plan import PipelinePlan
     from quantcli.pipelines.write import run_pipeline
@@ -162,7 +196,7 @@ def _write_rest(
     source: Source | PipelineSource,
     folder: Path,
     zero_rows: Mapping[str, int],
-    calibrated: Calibrated | None,
+    activations: CalibratedActivations | None,
 ) -> None:
     """Write everything except the weights."""
     from quantcli.planning import Source
@@ -171,7 +205,7 @@ def _write_rest(
         from quantcli.frozen.write import write_metadata
 
         write_metadata(
-            folder, decided, source.checkpoint, zero_rows=zero_rows, calibrated=calibrated
+            folder, decided, source.checkpoint, zero_rows=zero_rows, activations=activations
         )
         return
     from quantcli.pipelines.plan import PipelinePlan
@@ -197,6 +231,14 @@ def _plan_and_fetch(
         source = read_model(request, source.checkpoint, here=True)
         decided = decide(request, source)
     return decided, source
+
+
+def _calibrated(
+    request: Request, source: Source | PipelineSource, calibration: Calibration
+) -> Plan:
+    """Return the plan of a request with its calibration."""
+    with_file = replace(request, calibration=calibration.path)
+    return replace(decide(with_file, source), calibration=calibration.described())
 
 
 def _digest(decided: Plan, source: Source | PipelineSource) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
-from quantcli.paths import model_name
-from quantcli.recipe import Calibration, Recipe, load_recipe
+from quantcli.paths import expand, model_name
+from quantcli.recipe import CalibrationSamples, Recipe, load_recipe
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.checkpoint import Checkpoint
     from quantcli.pipelines.pipeline import Pipeline
     from quantcli.pipelines.source import PipelineSource
@@ -33,6 +35,7 @@ class Request:
     show_downloads: bool = False
     allow_unquantized: bool = False
     class_name: str | None = None
+    calibration: Path | None = None
 
 
 def make_request(  # noqa: PLR0913 - each is an option of the command line
@@ -45,27 +48,31 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     show_downloads: bool = False,
     allow_unquantized: bool = False,
     class_name: str | None = None,
-    calibration: Mapping[str, Any] | None = None,
+    calibration: str | os.PathLike[str] | None = None,
+    calibration_samples: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Request:
     """Return the request for a model, with options that override a recipe.
 
     `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `activations`,
-    `group_size`, `include`, `exclude`, `rules`); None keeps the recipe's value. `calibration` holds
-    keys of its `[calibration]` table, which say what the activations are calibrated with. `max_shard_size` is in bytes;
+    `group_size`, `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
     `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
-    quantizes nothing; `class_name` is the model class to load, by default that of the config.
+    quantizes nothing; `class_name` is the model class to load, by default that of the config;
+    `calibration` is a file for the optimizer "gptq"; `calibration_samples` holds keys of the
+    recipe's `[calibration]` table, which names the samples to calibrate with.
     Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     whole = base.override(model=None if model is None else model_name(model), **options)
-    if calibration is not None:
-        table = Calibration.check(calibration, origin="calibration")
-        given = whole.calibration.override(table)
-        whole = whole.model_copy(update={"calibration": given})
+    whole = _with_samples(whole, calibration_samples)
     if whole.model is None:
         raise UsageError(
             "missing argument: MODEL", hint="give a Hub id or a folder, or set model in the recipe"
+        )
+    if calibration is not None and whole.optimizer != "gptq":
+        raise UsageError(
+            f"--calibration is for the optimizer gptq, not {whole.optimizer}",
+            hint="add --optimizer gptq, with -w int4 or int2",
         )
     return Request(
         model=whole.model,
@@ -76,7 +83,19 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
         show_downloads=show_downloads,
         allow_unquantized=allow_unquantized,
         class_name=class_name,
+        calibration=None if calibration is None else Path(expand(calibration)),
     )
+
+
+def _with_samples(recipe: Recipe, samples: Mapping[str, Any] | None) -> Recipe:
+    """Return a recipe with the samples to calibrate with on top of its own."""
+    table = CalibrationSamples.check(samples or {}, origin="calibration_samples")
+    if table.given and not recipe.calibrates:
+        raise UsageError(
+            "samples to calibrate with were given, and nothing is calibrated",
+            hint="--activations and --optimizer gptq need a calibration",
+        )
+    return recipe.model_copy(update={"calibration": recipe.calibration.override(table)})
 
 
 def plan(model: str | os.PathLike[str], **options: Any) -> Plan:
@@ -157,7 +176,33 @@ def decide(request: Request, source: Source | PipelineSource) -> Plan:
     from quantcli.planning import Source, make_plan
 
     if isinstance(source, Source):
-        return make_plan(request.recipe, source, max_shard_size=request.max_shard_size)
+        return make_plan(
+            request.recipe,
+            source,
+            max_shard_size=request.max_shard_size,
+            calibration=calibration_of(request, source),
+        )
+    if request.recipe.optimizer == "gptq":
+        raise UsageError(
+            f"--optimizer gptq is for models, and {request.model} is a pipeline",
+            hint="leave it out, or use hqq",
+        )
     from quantcli.pipelines.make import plan_pipeline
 
     return plan_pipeline(request.recipe, source, max_shard_size=request.max_shard_size)
+
+
+def calibration_of(request: Request, source: Source) -> Calibration | None:
+    """Return the calibration of a request, None without one.
+
+    Raises `ModelError` if the file is damaged, or, where the weights are on this machine, if it was
+    made from others.
+    """
+    if request.calibration is None:
+        return None
+    from quantcli.calibration import open_calibration
+
+    found = open_calibration(request.calibration)
+    if source.checkpoint.revision is None:
+        found.check(source.checkpoint)
+    return found

@@ -19,7 +19,7 @@ from quantcli.comparison.results import SideSummary
 from quantcli.comparison.samples import SampleOptions
 from quantcli.errors import ModelError, UsageError
 from quantcli.files import read_json
-from quantcli.frozen.calibrated import Calibrated
+from quantcli.frozen.calibrated import CalibratedActivations
 from quantcli.kinds.activations import QuantizesActivations
 from quantcli.kinds.layout import ACTIVATION_SCALES
 from quantcli.text import plural, some
@@ -27,7 +27,7 @@ from quantcli.text import plural, some
 if TYPE_CHECKING:
     from quantcli.execute import Progress
     from quantcli.planning import Plan
-    from quantcli.recipe import Calibration
+    from quantcli.recipe import CalibrationSamples
 
 MOMENTUM, STREAMLINE = 0.9, True
 """The defaults of Quanto's `Calibration`."""
@@ -38,13 +38,13 @@ class Scales:
     """What a calibration gives: the values of the stored scales by name, and what is said of it."""
 
     values: Mapping[str, torch.Tensor]
-    calibrated: Calibrated
+    calibrated: CalibratedActivations
 
 
 def calibrate_activations(
     folder: Path,
     plan: Plan,
-    table: Calibration,
+    table: CalibrationSamples,
     *,
     progress: Progress,
     trust_remote_code: bool = False,
@@ -103,7 +103,7 @@ def scaled_modules(model: Any) -> dict[str, Any]:
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, QuantizesActivations) and module.activation_qtype is not None
+        if isinstance(module, QuantizesActivations) and module.quantizes_activations
     }
 
 
@@ -126,7 +126,7 @@ def read_scales(model: Any, plan: Plan, fed: Fed, before: Mapping[str, torch.Ten
         if module.input_scale is before[name] or not bool(module.input_scale)
     )
     outputs = [name for name, module in modules.items() if _quantizes_output(module)]
-    calibrated = Calibrated(
+    calibrated = CalibratedActivations(
         qtype=str(plan.calibrated[0].activations),
         modules=tuple(modules),
         outputs=tuple(name for name in outputs if name not in unused),
@@ -196,7 +196,7 @@ def _side(folder: Path, plan: Plan, *, trust_remote_code: bool) -> Side:
     )
 
 
-def _feed(side: Side, table: Calibration) -> Fed:
+def _feed(side: Side, table: CalibrationSamples) -> Fed:
     if table.self_generated:
         raise UsageError(
             "self_generated: activations are calibrated on samples that are given, or built in",

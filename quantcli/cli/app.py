@@ -9,7 +9,17 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from quantcli.cli import compare, completion, dequantize, explain, inspect, quantize, size, verify
+from quantcli.cli import (
+    calibrate,
+    compare,
+    completion,
+    dequantize,
+    explain,
+    inspect,
+    quantize,
+    size,
+    verify,
+)
 from quantcli.cli.interrupt import exit_on_interrupt
 from quantcli.cli.terminal.output import open_closed_streams, print_message, print_result
 from quantcli.errors import MachineError, QuantcliError
@@ -28,6 +38,7 @@ app = typer.Typer(
 app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
+app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)

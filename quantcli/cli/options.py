@@ -14,7 +14,7 @@ from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
 EMBEDDINGS = ("keep", *QUANTIZED)
-OPTIMIZERS = ("max", "hqq")
+OPTIMIZERS = ("max", "hqq", "gptq")
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -66,6 +66,11 @@ def home(value: Path | None) -> Path | None:
 def _size(value: str) -> str:
     parse_size(value)
     return value
+
+
+def optional_size(value: str | None) -> str | None:
+    """Check a size that may be left out. Raises `UsageError`."""
+    return None if value is None else _size(value)
 
 
 def report_file(name: str, text: str) -> Any:
@@ -168,7 +173,8 @@ Optimizer = Annotated[
         "--optimizer",
         metavar="|".join(OPTIMIZERS),
         callback=_optimizer,
-        help=f"How scales are computed; hqq is slower, for {' and '.join(GROUPED)}. [default: max]",
+        help=f"How {' and '.join(GROUPED)} are rounded: gptq is the best, and calibrates. "
+        "[default: max]",
     ),
 ]
 GroupSize = Annotated[
@@ -177,6 +183,15 @@ GroupSize = Annotated[
         "--group-size",
         metavar="N",
         help=f"Values per scale, for {' and '.join(GROUPED)}. [default: Quanto's choice]",
+    ),
+]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        callback=home,
+        help="What quantcli calibrate wrote, for --optimizer gptq. [default: make one]",
     ),
 ]
 ClassName = Annotated[

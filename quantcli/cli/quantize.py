@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from quantcli.api import Frozen, Request
+    from quantcli.calibrating.request import CalibrateRequest
     from quantcli.planning import Plan
 
 EXAMPLES = """\b
@@ -44,6 +45,7 @@ def quantize(
     rest: options.Rest = None,
     optimizer: options.Optimizer = None,
     group_size: options.GroupSize = None,
+    calibration: options.CalibrationFile = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
     max_shard_size: options.MaxShardSize = "5GB",
@@ -88,6 +90,7 @@ def quantize(
         show_downloads=can_redraw(sys.stderr) and not quiet,
         allow_unquantized=allow_unquantized,
         class_name=class_name,
+        calibration=calibration,
     )
     if not quiet:
         warn(version_warnings())
@@ -108,6 +111,13 @@ def _run(
     from quantcli.api import quantize_request
     from quantcli.cli.terminal.progress import make_progress
 
+    def calibrate(asked: CalibrateRequest) -> None:
+        from quantcli.cli.calibrate import run_calibration
+
+        if not quiet:
+            warn(["no --calibration was given: making one from built-in samples"])
+        run_calibration(asked, quiet=quiet)
+
     def on_plan(plan: Plan) -> None:
         gc.enable()  # everything is imported, and a run can be long
         unwind_on_interrupt()
@@ -122,6 +132,7 @@ def _run(
             jobs=jobs,
             progress=make_progress(quiet=quiet),
             on_plan=on_plan,
+            calibrate=calibrate,
         )
     except KeyboardInterrupt:
         from quantcli.api import default_output

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
+from quantcli.calibration import Calibration
 from quantcli.errors import MachineError
 from quantcli.execute.reading import Readers
 from quantcli.execute.shard import ShardFile, layout
@@ -84,9 +85,12 @@ class PlanWork:
 
     metadata: Mapping[str, str] = {}
 
-    def __init__(self, plan: Plan, readers: Readers) -> None:
+    def __init__(
+        self, plan: Plan, readers: Readers, calibration: Calibration | None = None
+    ) -> None:
         self._plan = plan
         self._readers = readers
+        self._calibration = calibration
         self._lock = threading.Lock()
         self.result = RunResult()
 
@@ -106,22 +110,30 @@ class PlanWork:
 
     def do(self, unit: Unit, shard: ShardFile, workspace: Workspace) -> None:
         """Quantize or copy one unit."""
-        zero_rows = run_unit(unit, self._readers, shard, workspace)
+        zero_rows = run_unit(unit, self._readers, shard, workspace, self._calibration)
         if zero_rows:
             with self._lock:
                 self.result.zero_rows[unit.tensor.name] += zero_rows
 
 
 def run_plan(
-    plan: Plan, source: Source, folder: Path, *, jobs: int, progress: Progress | None = None
+    plan: Plan,
+    source: Source,
+    folder: Path,
+    *,
+    jobs: int,
+    progress: Progress | None = None,
+    calibration: Calibration | None = None,
 ) -> RunResult:
     """Write the shards of a plan into `folder`; shards that exist already are left alone.
+
+    `calibration` is the one that the plan was made with.
 
     Raises `ModelError` if the weights are at fault, `MachineError` if the disk is.
     """
     with Readers(source) as readers:
         readers.prepare()
-        work = PlanWork(plan, readers)
+        work = PlanWork(plan, readers, calibration)
         run_work(work, folder, jobs=jobs, progress=progress)
     return work.result
 

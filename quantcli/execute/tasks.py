@@ -8,13 +8,16 @@ from typing import Any
 
 import torch
 
+from quantcli.calibration import Calibration
 from quantcli.dtypes import SIZES
 from quantcli.execute.blocks import BLOCK_BYTES, Worker
+from quantcli.execute.compensating import Compensating
 from quantcli.execute.reading import Readers
 from quantcli.execute.shard import ShardFile
 from quantcli.execute.workspace import Workspace
 from quantcli.kinds.layout import activation_scales, packed_rows
 from quantcli.planning import TensorPlan
+from quantcli.planning.compensation import OPTIMIZER
 from quantcli.quantizers.whole import needs_whole
 
 UNIT_BYTES = 8 * 1024 * 1024
@@ -62,7 +65,13 @@ def batches(units: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def run_unit(unit: Unit, readers: Readers, shard: ShardFile, workspace: Workspace) -> int:
+def run_unit(
+    unit: Unit,
+    readers: Readers,
+    shard: ShardFile,
+    workspace: Workspace,
+    calibration: Calibration | None = None,
+) -> int:
     """Process one unit. Returns how many rows of zeros it found (see `blockwise.symmetric`).
 
     Raises `ModelError` if the weights are not finite, or overflow the dtype they are cast to.
@@ -74,6 +83,9 @@ def run_unit(unit: Unit, readers: Readers, shard: ShardFile, workspace: Workspac
         _write_activation_scales(tensor, shard)
     if tensor.action != "quantize":
         worker.copy(rows)
+        return 0
+    if tensor.optimizer == OPTIMIZER:
+        Compensating(tensor, readers.open(tensor), calibration).write(shard)
         return 0
     if _is_taken_whole(tensor):
         worker.whole()
@@ -95,7 +107,7 @@ def _write_activation_scales(tensor: TensorPlan, shard: ShardFile) -> None:
 def _is_taken_whole(tensor: TensorPlan) -> bool:
     if tensor.qtype is None or not tensor.weight_format.is_grouped:
         return False
-    return needs_whole(tensor.optimizer, tensor.grouped_shape)
+    return tensor.optimizer == OPTIMIZER or needs_whole(tensor.optimizer, tensor.grouped_shape)
 
 
 def _row_count(tensor: TensorPlan) -> int:

@@ -9,7 +9,7 @@ from quantcli.planning import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
+class CalibratedActivations:
     """How the activations are quantized, and the samples that their scales are from.
 
     Of `modules`, which have scales, `outputs` also quantize what they give, and `unused` quantize

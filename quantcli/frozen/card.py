@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from quantcli.formats import DOWNCASTS
-from quantcli.frozen.calibrated import Calibrated
+from quantcli.frozen.calibrated import CalibratedActivations
 from quantcli.planning import Plan
+from quantcli.text import plural
 
 HEAD = """\
 ---
@@ -30,7 +31,7 @@ TEMPLATE = """\
 | this model | {weights} | {nbytes:,} | {ratio:.1%} |
 
 {quantized} tensors are quantized: {coverage:.1%} of the weights.
-{kept}{activations}
+{calibrated}{kept}{activations}
 ## Load it
 
 ```python
@@ -54,7 +55,7 @@ Activations are quantized too, to {qtype}: the scales of {modules} modules are t
 """
 
 
-def model_card(plan: Plan, calibrated: Calibrated | None = None) -> str:
+def model_card(plan: Plan, activations: CalibratedActivations | None = None) -> str:
     """Return the README.md: front matter, sizes, what is not quantized, how to load it."""
     body = TEMPLATE.format(
         architecture=plan.architecture,
@@ -65,8 +66,9 @@ def model_card(plan: Plan, calibrated: Calibrated | None = None) -> str:
         ratio=plan.ratio,
         quantized=len(plan.quantized),
         coverage=plan.coverage,
+        calibrated=_calibrated(plan),
         kept=_kept(plan),
-        activations=_activations(calibrated),
+        activations=_activations(activations),
     )
     return head(plan, "transformers") + body
 
@@ -95,7 +97,21 @@ def identity(model: str, revision: str | None) -> tuple[str, str, str]:
     return title, title, ""  # the path of a local folder means nothing to a reader of the card
 
 
-def _activations(calibrated: Calibrated | None) -> str:
+def _calibrated(plan: Plan) -> str:
+    """Return with which calibration the weights were rounded, "" without one."""
+    if plan.calibration is None:
+        return ""
+    sets = plan.calibration["samples"]
+    count = plural(sum(each["count"] for each in sets), "sample")
+    origin = " and ".join(dict.fromkeys(each["source"] for each in sets))
+    return (
+        f"Their values were rounded by GPTQ, with the second moments from {count} ({origin}); "
+        f"sha256 of the calibration: `{plan.calibration['sha256']}`.\n"
+    )
+
+
+def _activations(calibrated: CalibratedActivations | None) -> str:
+    """Return how the activations are quantized, "" if they are not."""
     if calibrated is None:
         return ""
     return ACTIVATIONS.format(

@@ -95,7 +95,7 @@ class Staging:
         self._lock = -1
 
     def __enter__(self) -> Self:
-        check_output(self.output, overwrite=self._overwrite, is_ours=self._is_ours)
+        self._check_output()
         with machine_errors(self.output):
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(exist_ok=True)
@@ -127,7 +127,7 @@ class Staging:
 
     def commit(self) -> None:
         """Give the directory its final name; replaces an older one."""
-        check_output(self.output, overwrite=self._overwrite, is_ours=self._is_ours)
+        self._check_output()
         with machine_errors(self.output):
             (self.folder / DIGEST).unlink()
             (self.folder / LOCK).unlink()
@@ -140,6 +140,9 @@ class Staging:
             self.folder.replace(self.output)
             _sync_folder(self.output.parent)
             shutil.rmtree(replaced, ignore_errors=True)
+
+    def _check_output(self) -> None:
+        check_output(self.output, overwrite=self._overwrite, is_ours=self._is_ours)
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -177,6 +180,37 @@ class Staging:
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class FileStaging(Staging):
+    """The same for an output that is one file: a file in the folder becomes it."""
+
+    def commit_file(self, name: str) -> None:
+        """Give a file of the folder its final name, and remove the folder."""
+        self._check_output()
+        with machine_errors(self.output):
+            (self.folder / name).replace(self.output)
+            _sync_folder(self.output.parent)
+            self._remove()
+
+    def _check_output(self) -> None:
+        check_output_file(self.output, overwrite=self._overwrite, is_ours=self._is_ours)
+
+
+def check_output_file(output: Path, *, overwrite: bool, is_ours: IsOurs) -> None:
+    """Raise if a file cannot be written, or exists and must not be replaced: see `check_output`."""
+    with machine_errors(output):
+        if not output.exists() and not output.is_symlink():
+            return
+        if output.is_dir():
+            raise UsageError(f"{output} is a folder", hint=OTHER_OUTPUT)
+        if not is_ours(output):
+            raise UsageError(
+                f"{output} already exists, and was not written by this command",
+                hint="use another -o, or delete it first",
+            )
+        if not overwrite:
+            raise UsageError(f"{output} already exists", hint="use --overwrite or another -o")
 
 
 def digest_of(made_from: str, files: Mapping[str, Path]) -> str:

@@ -14,6 +14,12 @@ class QuantizesActivations:
     output_kept = False
     """Whether its output is left as it is, though it has a scale."""
 
+    @property
+    def quantizes_activations(self) -> bool:
+        """Whether it quantizes anything but weights."""
+        module: Any = self
+        return module.activation_qtype is not None
+
     def disable_output_quantization(self) -> None:
         """Leave the output as it is."""
         module: Any = super()

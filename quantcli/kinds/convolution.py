@@ -30,6 +30,7 @@ class ConvTranspose1d(OwnWeight):
     """Transposed 1-D convolutions."""
 
     module_class = nn.ConvTranspose1d
+    multiplies_rows = False
 
 
 @register
@@ -37,6 +38,7 @@ class ConvTranspose2d(OwnWeight):
     """Transposed 2-D convolutions."""
 
     module_class = nn.ConvTranspose2d
+    multiplies_rows = False
 
 
 @register
@@ -44,3 +46,4 @@ class ConvTranspose3d(OwnWeight):
     """Transposed 3-D convolutions."""
 
     module_class = nn.ConvTranspose3d
+    multiplies_rows = False

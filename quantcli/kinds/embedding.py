@@ -14,3 +14,4 @@ class Embedding(OwnWeight):
 
     module_class = nn.Embedding
     is_embedding = True
+    multiplies_rows = False

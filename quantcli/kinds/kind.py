@@ -35,6 +35,8 @@ class Kind(ABC):
     frozen_as: FrozenAs
     is_embedding = False
     """Whether it is a table of rows to look up, quantized only where a recipe asks for that."""
+    multiplies_rows = True
+    """Whether a row is multiplied with an input: some of its values can matter more than others."""
     takes_a_table = False
     """Whether its modules can compute with the quantized table of an embedding as their weight."""
 

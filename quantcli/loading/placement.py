@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
 from quantcli.kinds.layout import PARTS
-from quantcli.upstream.transformers import tied_weights
-
 from quantcli.loading.activations import Activations
+from quantcli.upstream.transformers import tied_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,10 +30,12 @@ class Placement:
     `activations` are what the section says of those.
     """
 
-    def __init__(self, model: nn.Module, naming: Naming, activations: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: nn.Module, naming: Naming, activations: Mapping[str, Any] | None = None
+    ) -> None:
         self._model = model
         self._naming = naming
-        self._activations = Activations.of(activations, naming)
+        self._activations = Activations.of(activations or {}, naming)
         self.stored: list[str] = []
 
     def layer_norms(self) -> dict[str, Any]:

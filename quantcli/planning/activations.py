@@ -84,7 +84,6 @@ def _notices(tensors: Iterable[TensorPlan]) -> list[str]:
     modules = list(dict.fromkeys(own))
     if not modules:
         return []
-    return [
-        f"the activations of {plural(len(modules), 'module')} are not quantized: "
-        f"the code of these computes with dequantized weights ({some(modules)})"
-    ]
+    count = plural(len(modules), "module")
+    why = "the code of these computes with dequantized weights"
+    return [f"the activations of {count} are not quantized: {why} ({some(modules)})"]

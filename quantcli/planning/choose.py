@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES
 from quantcli.errors import UsageError
-from quantcli.formats import format_named
-from quantcli.kinds.layout import Stored
+from quantcli.formats import WeightFormat, format_named
+from quantcli.kinds.layout import Rows, Stored, grouped_shape
+from quantcli.planning.compensation import OPTIMIZER, Rounding, find_rounding
 from quantcli.planning.groups import GroupSizes
 from quantcli.planning.plan import TensorPlan
 from quantcli.text import some
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.planning.source import Source
     from quantcli.recipe import Recipe
     from quantcli.skeleton import WeightModule
@@ -27,6 +29,7 @@ class Decision:
     qtype: str | None = None
     group_size: int | None = None
     optimizer: str | None = None
+    moment: str | None = None
     frozen_as: str = ""
     quantized_shape: tuple[int, ...] = ()
     transposed: bool = False
@@ -60,8 +63,10 @@ class Chooser:
         recipe: Recipe,
         modules: Mapping[str, WeightModule],
         component: Component | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.recipe = recipe
+        self._calibration = calibration
         self.group_sizes = component.group_sizes if component else GroupSizes()
         self._prefix = f"{component.name}." if component else ""
         self._modules = [name for name, module in modules.items() if may_quantize(recipe, module)]
@@ -88,16 +93,34 @@ class Chooser:
             return Decision(
                 reason=f"{choice.weights} would not be smaller ({quantized} of {size} bytes)"
             )
+        rounding = self._rounding(module, tensor, rows, group_size, weight_format)
         return Decision(
             qtype=weight_format.qtype,
             group_size=group_size,
-            optimizer=self.recipe.optimizer if weight_format.is_grouped else "max",
+            optimizer=rounding.optimizer,
+            moment=rounding.moment,
             frozen_as=kind.frozen_as,
             quantized_shape=rows.shape,
             transposed=rows.transposed,
             stored=stored,
-            reason=reason,
+            reason="; ".join(filter(None, (reason, rounding.reason))),
         )
+
+    def _rounding(
+        self,
+        module: WeightModule,
+        tensor: TensorPlan,
+        rows: Rows,
+        group_size: int | None,
+        weight_format: WeightFormat,
+    ) -> Rounding:
+        if not weight_format.is_grouped:
+            return Rounding(optimizer="max")
+        if self.recipe.optimizer != OPTIMIZER:
+            return Rounding(optimizer=self.recipe.optimizer)
+        if grouped_shape(rows.shape, group_size)[0] == 1:
+            return Rounding(optimizer="max", reason="a single group: rounded plainly")
+        return find_rounding(self._calibration, module, tensor.name, rows.shape)
 
     def why_not_shared(self, module: WeightModule, others: list[WeightModule]) -> str:
         """Return why the weight of a module, tied to that of others, is kept; "" if it need not be.

@@ -28,21 +28,28 @@ from quantcli.skeleton import Entry, WeightModule, weight_modules
 from quantcli.text import plural, some
 
 if TYPE_CHECKING:
+    from quantcli.calibration import Calibration
     from quantcli.recipe import Recipe
 
 
 def make_plan(
-    recipe: Recipe, source: Source, *, max_shard_size: int, component: Component | None = None
+    recipe: Recipe,
+    source: Source,
+    *,
+    max_shard_size: int,
+    component: Component | None = None,
+    calibration: Calibration | None = None,
 ) -> Plan:
     """Decide what happens to every tensor of the model, which may be a `component` of a pipeline.
 
+    `calibration` is for a recipe with the optimizer "gptq".
     Raises `ModelError` if the checkpoint lacks a tensor or has one of another shape; `UsageError`
     if the recipe's include patterns match nothing that can be quantized, or if the requested group
     size divides no row.
     """
     original = measure_original(source)
     modules = weight_modules(source.skeleton)
-    chooser = Chooser(recipe, modules, component)
+    chooser = Chooser(recipe, modules, component, calibration)
     tensors = [
         _plan_entry(entry, source, modules, chooser) for entry in source.skeleton.entries.values()
     ]
@@ -140,6 +147,7 @@ def _quantized(tensor: TensorPlan, decision: Decision) -> TensorPlan:
         qtype=decision.qtype,
         group_size=decision.group_size,
         optimizer=decision.optimizer,
+        moment=decision.moment,
         frozen_as=decision.frozen_as,
         quantized_shape=decision.quantized_shape,
         transposed=decision.transposed,

@@ -30,10 +30,11 @@ class TensorPlan:
     than lay them one after the other. `dtype` is that of the loaded model.
     `reason` says why the entry is not quantized, or where the result differs from Quanto's.
     `quantized_shape` is the shape in which it is quantized, rows first; if it is `transposed`, the
-    last two dimensions are swapped for that. `frozen_as` says what its module is once it is loaded
+    last two dimensions are swapped for that. `moment` names the second moment that it is rounded
+    by, if its `optimizer` is "gptq". `frozen_as` says what its module is once it is loaded
     (see `kinds.kind.FrozenAs`). `activations` is the qtype of what that reads and gives, where it
-    is quantized; its scales are stored with the entry. `extra_for` names the class that takes the entry where the model's
-    own does not. An alias is stored as the entry that `alias_of` names.
+    is quantized; its scales are stored with the entry. `extra_for` names the class that takes the
+    entry where the model's own does not. An alias is stored as the entry that `alias_of` names.
     """
 
     name: str
@@ -50,6 +51,7 @@ class TensorPlan:
     qtype: str | None = None
     group_size: int | None = None
     optimizer: str | None = None
+    moment: str | None = None
     frozen_as: str = ""
     activations: str | None = None
     quantized_shape: tuple[int, ...] = ()
@@ -103,7 +105,7 @@ class Plan:
     `original_dtypes` maps a dtype to the bytes that the model's tensors take in the checkpoint,
     tied tensors counted once. `recipe` is the resolved recipe. `notices` are messages for the user.
     `with_int8_embeddings` is the bytes of the output if the embeddings, which are kept, were int8;
-    None where that would change little.
+    None where that would change little. `calibration` says which one the weights are rounded by.
     """
 
     model: str
@@ -118,6 +120,7 @@ class Plan:
     untied: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     with_int8_embeddings: int | None = None
+    calibration: Mapping[str, Any] | None = None
 
     @cached_property
     def original_bytes(self) -> int:

@@ -11,7 +11,7 @@ from pydantic import ValidationError, model_validator
 
 from quantcli.formats import DOWNCASTS, GROUPED, QUANTIZED
 from quantcli.recipe.refusals import usage_error
-from quantcli.recipe.tables import Calibration, Compare, Gates, Table
+from quantcli.recipe.tables import CalibrationSamples, Compare, Gates, Table
 from quantcli.recipe.values import (
     KEEP,
     NONE,
@@ -71,7 +71,7 @@ class Recipe(Table):
     include: tuple[Text, ...] = ()
     exclude: tuple[Text, ...] = ()
     rules: tuple[Rule, ...] = ()
-    calibration: Calibration = Calibration()
+    calibration: CalibrationSamples = CalibrationSamples()
     compare: Compare = Compare()
     gates: Gates = Gates()
 
@@ -99,7 +99,7 @@ class Recipe(Table):
     @property
     def calibrates(self) -> bool:
         """Whether samples decide how the model is quantized."""
-        return self.activations != NONE
+        return self.activations != NONE or self.optimizer == "gptq"
 
     @property
     def downcast(self) -> bool:
@@ -176,8 +176,8 @@ class Recipe(Table):
     def _check_grouped(self) -> None:
         asked = {self.weights, self.embeddings, *(rule.weights for rule in self.rules)}
         if asked.isdisjoint(GROUPED):
-            if self.optimizer == "hqq":
-                message = f"optimizer: hqq is only for {_GROUPED}"
+            if self.optimizer != "max":
+                message = f"optimizer: {self.optimizer} is only for {_GROUPED}"
                 raise refusal(message, f"use max for {self.weights}")
             if self.group_size:
                 hint = f"{self.weights} has one scale per row: leave out group_size"
@@ -193,7 +193,7 @@ def _known_keys() -> dict[str, list[str]]:
     tables: dict[str, type[Table]] = {
         "": Recipe,
         "rules": Rule,
-        "calibration": Calibration,
+        "calibration": CalibrationSamples,
         "compare": Compare,
         "gates": Gates,
     }

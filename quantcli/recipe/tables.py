@@ -87,7 +87,7 @@ class Compare(Sampling):
     generate: Switch = True
 
 
-class Calibration(Sampling):
+class CalibrationSamples(Sampling):
     """What a model is calibrated with: the samples that decide its scales.
 
     With `self_generated` a language model writes them itself.

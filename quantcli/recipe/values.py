@@ -28,6 +28,9 @@ KEEP = "keep"
 NONE = "none"
 """The value of `activations` that leaves them as they are."""
 
+OPTIMIZERS = ("max", "hqq", "gptq")
+"""How the scales of grouped formats are found, and values rounded."""
+
 _RULED = (*QUANTIZED, KEEP)
 
 _GROUP_STEP = 8
@@ -98,7 +101,7 @@ def _rest(value: str) -> str:
 
 
 def _optimizer(value: str) -> str:
-    return _one_of(value, ("max", "hqq"), "optimizer")
+    return _one_of(value, OPTIMIZERS, "optimizer")
 
 
 def _activations(value: str) -> str:

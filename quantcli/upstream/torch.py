@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 _HOOKS = "torch.nn.modules.module"
+_DISPATCH = "torch.utils._python_dispatch.TorchDispatchMode"
 
 
 @relies_on("torch._subclasses.fake_tensor.FakeTensorMode", to="read headers of PyTorch files")
@@ -106,3 +107,30 @@ def parametrization_class() -> type[torch.nn.Module]:
 def recurrent_weights(module: Any) -> list[str]:
     """Return the names of the parameters of a recurrent layer, as torch's kernels take them."""
     return list(module._flat_weights_names)
+
+
+@relies_on(_DISPATCH, to="observe what weights are multiplied with")
+def on_operations(look: Callable[[Any, tuple[Any, ...], Any], None]) -> AbstractContextManager[Any]:
+    """Return a context in which `look` is called after each operation.
+
+    It takes the operation, a member of `torch.ops` without its overload, operands and result.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Looking(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        ) -> Any:
+            del types
+            out = func(*args, **(kwargs or {}))
+            look(func.overloadpacket, args, out)
+            return out
+
+    looking: Any = Looking
+    return looking()  # type: ignore[no-any-return]
+
+
+@relies_on("torch.Tensor._version", to="tell inputs apart")
+def times_written(tensor: torch.Tensor) -> int:
+    """Return how often a tensor was written to in place; 0 if torch does not count that."""
+    return 0 if tensor.is_inference() else tensor._version

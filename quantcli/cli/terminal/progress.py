@@ -32,11 +32,11 @@ def make_progress(*, quiet: bool, what: str = "quantizing") -> Progress | None:
     return Bar(what) if can_redraw(sys.stderr) else Lines(what)
 
 
-def make_steps(*, quiet: bool) -> Progress | None:
-    """Return the same for a comparison, whose progress is counted in samples."""
+def make_steps(*, quiet: bool, what: str = "comparing") -> Progress | None:
+    """Return the same for what is counted in samples."""
     if quiet:
         return None
-    return StepBar("comparing") if can_redraw(sys.stderr) else StepLines("comparing")
+    return StepBar(what) if can_redraw(sys.stderr) else StepLines(what)
 
 
 class Bar:
@@ -118,7 +118,7 @@ class Lines:
 
 
 class StepBar(Bar):
-    """A bar that counts the samples of both models."""
+    """A bar that counts the samples of both models, or of all passes."""
 
     def _amounts(self) -> list[tuple[int, ProgressColumn]]:
         from rich.progress import MofNCompleteColumn, TimeRemainingColumn

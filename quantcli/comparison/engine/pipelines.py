@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import nn
 
+from quantcli.checkpoint.fingerprint import digest, traits
 from quantcli.checkpoint.folder import Folder
 from quantcli.checkpoint.records import ModelFiles
-from quantcli.comparison.engine.sides import Side, digest, no_progress_bar, traits
+from quantcli.comparison.engine.sides import Side, no_progress_bar
 from quantcli.comparison.inputs.kit import Kit
 from quantcli.comparison.results import SideSummary
 from quantcli.comparison.tasks import TASKS, Task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.checkpoint import Checkpoint
+from quantcli.checkpoint.fingerprint import digest, fingerprint
 from quantcli.checkpoint.model import read_checkpoint
 from quantcli.checkpoint.records import ModelFiles
 from quantcli.comparison.inputs.kit import Kit
@@ -23,9 +23,6 @@ from quantcli.text import first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-SAMPLE = 64
-"""Bytes of each tensor that go into a fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +148,7 @@ def _checkpoint_side(
             model=checkpoint.model,
             revision=checkpoint.revision,
             architecture=source.skeleton.architecture,
-            fingerprint=digest(traits(checkpoint)),
+            fingerprint=fingerprint(checkpoint),
         ),
         model_class=type(source.skeleton.model),
         trust_remote_code=trust_remote_code,
@@ -186,18 +183,6 @@ def frozen_side(name: str, revision: str | None, folder: Path, *, trust_remote_c
         model_class=None,
         trust_remote_code=trust_remote_code,
     )
-
-
-def traits(checkpoint: Checkpoint) -> Iterator[str]:
-    """Yield a line for each tensor: its name, dtype, shape and first bytes."""
-    for name, record in sorted(checkpoint.tensors.items()):
-        start = "" if record.strided else checkpoint.sample(name, 0, min(SAMPLE, record.nbytes))
-        yield f"{name} {record.dtype} {record.shape} {start!r}"
-
-
-def digest(lines: Iterator[str]) -> str:
-    """Return the sha256 of lines, for a fingerprint."""
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @contextmanager
