@@ -68,7 +68,7 @@ def default_output(request: Request) -> Path:
     return Path(f"{Path(name).name}-{request.recipe.weights}")
 
 
-def quantize_request(
+def quantize_request(  # noqa: PLR0913 - what the command line shows goes in by callbacks
     request: Request,
     *,
     output: str | os.PathLike[str] | None = None,

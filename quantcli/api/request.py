@@ -55,11 +55,11 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     """Return the request for a model, with options that override a recipe.
 
     `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `activations`,
-    `group_size`, `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
-    `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
-    quantizes nothing; `class_name` is the model class to load, by default that of the config;
-    `calibration` is a file for the optimizer "gptq"; `calibration_samples` holds keys of the
-    recipe's `[calibration]` table, which names the samples to calibrate with.
+    `group_size`, `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is
+    in bytes; `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a
+    plan that quantizes nothing; `class_name` is the model class to load, by default that of the
+    config; `calibration` is a file for the optimizer "gptq"; `calibration_samples` holds keys of
+    the recipe's `[calibration]` table, which names the samples to calibrate with.
     Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()

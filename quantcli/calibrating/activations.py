@@ -162,10 +162,9 @@ def _check_finite(plan: Plan, values: Mapping[str, torch.Tensor]) -> None:
 def _notices(unused: tuple[str, ...]) -> list[str]:
     if not unused:
         return []
-    return [
-        f"no sample gave {plural(len(unused), 'module')} anything but zeros, so their activations "
-        f"are not quantized: {some(unused)}"
-    ]
+    count = plural(len(unused), "module")
+    why = "no sample gave them anything but zeros"
+    return [f"the activations of {count} are not quantized: {why} ({some(unused)})"]
 
 
 def _next(fed: Fed, error: UnsuitedError) -> Fed:

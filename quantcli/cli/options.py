@@ -9,7 +9,7 @@ import typer
 
 from quantcli.cli.completing import completers
 from quantcli.errors import UsageError, did_you_mean
-from quantcli.formats import GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
+from quantcli.formats import ACTIVATIONS, GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
 from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
@@ -39,6 +39,10 @@ def _rest(value: str | None) -> str | None:
 
 def _embeddings(value: str | None) -> str | None:
     return _choice("--embeddings", EMBEDDINGS, canonical(value))
+
+
+def _activations(value: str | None) -> str | None:
+    return _choice("--activations", ("none", *ACTIVATIONS), canonical(value))
 
 
 def _optimizer(value: str | None) -> str | None:
@@ -192,6 +196,33 @@ CalibrationFile = Annotated[
         metavar="FILE",
         callback=home,
         help="What quantcli calibrate wrote, for --optimizer gptq. [default: make one]",
+    ),
+]
+Activations = Annotated[
+    str | None,
+    typer.Option(
+        "--activations",
+        metavar="DTYPE",
+        callback=_activations,
+        autocompletion=completers.one_of(("none", *ACTIVATIONS)),
+        help=f"Quantize activations too: {', '.join(ACTIVATIONS)}. [default: none]",
+    ),
+]
+CalibrationData = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration-data",
+        metavar="FILE",
+        help="Samples to calibrate with, JSON lines as for compare. [default: built-in samples]",
+    ),
+]
+CalibrationSamples = Annotated[
+    int | None,
+    typer.Option(
+        "--calibration-samples",
+        metavar="N",
+        min=1,
+        help="Calibrate with at most N samples of each kind.",
     ),
 ]
 ClassName = Annotated[
