@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quantcli.comparison.engine.feeding import Fed, FeedOptions, feed_first, feed_next
+from quantcli.calibrating.request import MAX_TOKENS
+from quantcli.comparison.engine.feeding import Fed, FeedOptions, feed_first, feed_next, make_family
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.engine.tasks import find_task
 from quantcli.comparison.engine.ways import Way, ways
@@ -16,10 +17,7 @@ from quantcli.comparison.samples import SampleOptions
 from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError
 
-MAX_TOKENS = 256
-"""Tokens of a text, unless asked otherwise."""
-
-__all__ = ["MAX_TOKENS", "Fed", "fall_back", "feed"]
+__all__ = ["Fed", "fall_back", "feed"]
 
 
 def feed(
@@ -34,7 +32,7 @@ def feed(
 
     `task` is None to choose it by the architecture. A text is cut to `max_tokens`; the built-in
     texts for language models are joined and cut into passages of that length. If `self_generated`,
-    there are none until the model is loaded: `self_generated.write` makes them.
+    there are none until the model is loaded: `self_generated.write_samples` makes them.
 
     Raises `UsageError` for samples that do not fit or give no tokens, `UnsuitedError` if the model
     cannot be fed in any way.
@@ -103,8 +101,6 @@ def _check_writer(side: Side, samples: SampleOptions, task: str) -> None:
 
 
 def _unwritten(side: Side, kit: Kit, options: FeedOptions) -> Fed:
-    from quantcli.comparison.engine.feeding import make_family
-
     way = Way(task=TASKS["causal-lm"])
     return Fed(
         side=side,

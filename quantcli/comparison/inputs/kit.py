@@ -123,7 +123,9 @@ class Kit:
         return whole
 
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._call("tokenizer", self.tokenizer, text)["input_ids"]
+        # verbose=False: the tokenizer need not warn of long texts, which are truncated later
+        found = self._call("tokenizer", self.tokenizer, text, verbose=False)
+        tokens: list[int] = found["input_ids"]
         return tokens
 
     def labels(self, target: str | None) -> torch.Tensor | None:
