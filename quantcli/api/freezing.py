@@ -16,6 +16,7 @@ from quantcli.frozen.staging import Staging, check_output, digest_of, machine_er
 from quantcli.paths import expand
 
 if TYPE_CHECKING:
+    from quantcli.calibrating.feeding import Fed
     from quantcli.calibration import Calibration
     from quantcli.execute import Progress
     from quantcli.frozen.calibrated import CalibratedActivations
@@ -113,6 +114,7 @@ def _freeze(
     calibration: Calibration | None,
 ) -> Frozen:
     """Write the directory of a plan."""
+    fed = _feed(asked.request, decided, source)
     staging = Staging(
         asked.target,
         digest=_digest(decided, source),
@@ -122,7 +124,7 @@ def _freeze(
     with staging:
         began = time.perf_counter()
         zero_rows = _run(decided, source, staging.folder, asked.jobs, asked.progress, calibration)
-        activations = _find_scales(asked, decided, source, staging.folder)
+        activations = _find_scales(asked, decided, source, staging.folder, fed)
         seconds = time.perf_counter() - began
         with machine_errors(asked.target):
             _write_rest(decided, source, staging.folder, zero_rows, activations)
@@ -136,16 +138,29 @@ def _freeze(
     )
 
 
-def _find_scales(
-    asked: _Asked, decided: Plan, source: Source | PipelineSource, folder: Path
-) -> CalibratedActivations | None:
-    """Calibrate the activations of what was written, where a plan quantizes them.
-
-    Their scales get their places among the weights.
-    """
+def _feed(request: Request, decided: Plan, source: Source | PipelineSource) -> Fed | None:
+    """Make the inputs that activations are calibrated with, None if they are not quantized."""
     from quantcli.planning import Source
 
     if not (decided.calibrated and isinstance(source, Source)):
+        return None
+    from quantcli.calibrating.activations import feed_samples
+
+    table, trusted = request.recipe.calibration, request.trust_remote_code
+    return feed_samples(source, decided, table, trust_remote_code=trusted)
+
+
+def _find_scales(
+    asked: _Asked,
+    decided: Plan,
+    source: Source | PipelineSource,
+    folder: Path,
+    fed: Fed | None,
+) -> CalibratedActivations | None:
+    """Calibrate the activations of what was written, and write their scales among the weights."""
+    from quantcli.planning import Source
+
+    if fed is None or not isinstance(source, Source):
         return None
     from quantcli.calibrating.activations import calibrate_activations
     from quantcli.execute.run import NoProgress
@@ -154,13 +169,7 @@ def _find_scales(
 
     with machine_errors(asked.target):
         write_loadable(folder, decided, source.checkpoint)
-    found = calibrate_activations(
-        folder,
-        decided,
-        asked.request.recipe.calibration,
-        progress=asked.steps or NoProgress(),
-        trust_remote_code=asked.request.trust_remote_code,
-    )
+    found = calibrate_activations(folder, decided, fed, progress=asked.steps or NoProgress())
     with machine_errors(asked.target):
         write_scales(folder, decided, found.values)
     return found.calibrated

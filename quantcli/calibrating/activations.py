@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from quantcli.calibrating.feeding import MAX_TOKENS, Fed, fall_back, feed
+from quantcli.calibrating.feeding import Fed, fall_back, feed
+from quantcli.calibrating.request import MAX_TOKENS
 from quantcli.comparison.engine.seeds import seeded
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.families.clock import Clock
@@ -18,7 +19,6 @@ from quantcli.comparison.families.family import UnsuitedError
 from quantcli.comparison.results import SideSummary
 from quantcli.comparison.samples import SampleOptions
 from quantcli.errors import ModelError, UsageError
-from quantcli.files import read_json
 from quantcli.frozen.calibrated import CalibratedActivations
 from quantcli.kinds.activations import QuantizesActivations
 from quantcli.kinds.layout import ACTIVATION_SCALES
@@ -26,7 +26,7 @@ from quantcli.text import plural, some
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
-    from quantcli.planning import Plan
+    from quantcli.planning import Plan, Source
     from quantcli.recipe import CalibrationSamples
 
 MOMENTUM, STREAMLINE = 0.9, True
@@ -41,22 +41,42 @@ class Scales:
     calibrated: CalibratedActivations
 
 
-def calibrate_activations(
-    folder: Path,
-    plan: Plan,
-    table: CalibrationSamples,
-    *,
-    progress: Progress,
-    trust_remote_code: bool = False,
-) -> Scales:
-    """Run the model in a folder, whose scales are not calibrated, on the samples of a table.
+def feed_samples(
+    source: Source, plan: Plan, table: CalibrationSamples, *, trust_remote_code: bool = False
+) -> Fed:
+    """Make the inputs to calibrate with from the samples of a table, before anything is written.
 
-    The weights are the quantized ones, as when Quanto calibrates. Raises `UsageError` for samples
-    that do not fit or give no tokens, `ModelError` if the model cannot be run, or gives values that
-    are not finite.
+    Raises `UsageError` for samples that do not fit or give no tokens.
     """
-    side = _side(folder, plan, trust_remote_code=trust_remote_code)
-    fed = _feed(side, table)
+    if table.self_generated:
+        raise UsageError(
+            "self_generated: activations are calibrated on samples that are given, or built in",
+            hint="leave it out of [calibration]",
+        )
+    folder = source.checkpoint.path("config.json").parent
+    side = replace(
+        _side(folder, plan, trust_remote_code=trust_remote_code),
+        config=source.checkpoint.config,
+        model_class=type(source.skeleton.model),
+    )
+    samples = SampleOptions(
+        text=table.text,
+        image=table.image,
+        audio=table.audio,
+        data=table.data,
+        limit=table.samples,
+        seed=table.seed or 0,
+    )
+    return feed(side, samples, task=table.task, max_tokens=table.max_tokens or MAX_TOKENS)
+
+
+def calibrate_activations(folder: Path, plan: Plan, fed: Fed, *, progress: Progress) -> Scales:
+    """Run the model in a folder, whose scales are not calibrated.
+
+    The weights are the quantized ones, as when Quanto calibrates. Raises `ModelError` if the model
+    cannot be run, or gives values that are not finite.
+    """
+    side = _side(folder, plan, trust_remote_code=fed.side.trust_remote_code)
     while True:
         model = load_uncalibrated(side)
         before = {name: module.input_scale for name, module in scaled_modules(model).items()}
@@ -176,10 +196,10 @@ def _next(fed: Fed, error: UnsuitedError) -> Fed:
 
 
 def _side(folder: Path, plan: Plan, *, trust_remote_code: bool) -> Side:
-    """Describe the model in a folder that is not complete yet."""
+    """Describe the model of a plan in a folder, which need not be complete yet."""
     return Side(
         folder=folder,
-        config=read_json(folder / "config.json"),
+        config={},
         nbytes=plan.nbytes,
         parameters=plan.parameters,
         coverage=plan.coverage,
@@ -193,20 +213,3 @@ def _side(folder: Path, plan: Plan, *, trust_remote_code: bool) -> Side:
         model_class=None,
         trust_remote_code=trust_remote_code,
     )
-
-
-def _feed(side: Side, table: CalibrationSamples) -> Fed:
-    if table.self_generated:
-        raise UsageError(
-            "self_generated: activations are calibrated on samples that are given, or built in",
-            hint="leave it out of [calibration]",
-        )
-    samples = SampleOptions(
-        text=table.text,
-        image=table.image,
-        audio=table.audio,
-        data=table.data,
-        limit=table.samples,
-        seed=table.seed or 0,
-    )
-    return feed(side, samples, task=table.task, max_tokens=table.max_tokens or MAX_TOKENS)
