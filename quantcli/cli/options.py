@@ -9,7 +9,7 @@ import typer
 
 from quantcli.cli.completing import completers
 from quantcli.errors import UsageError, did_you_mean
-from quantcli.formats import ACTIVATIONS, GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
+from quantcli.formats import GROUPED, QUANTIZED, WEIGHTS, canonical, parse_weights
 from quantcli.paths import expand
 
 RESTS = ("keep", "float16", "bfloat16")
@@ -27,26 +27,23 @@ def _some_weights(values: list[str] | None) -> list[str]:
     return [parse_weights(value) for value in values or []]
 
 
-def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
+def choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
+    """Return the value of an option. Raises `UsageError` if it is not one of those `known`."""
     if value is not None and value not in known:
         raise UsageError(f"{option}: unknown value: {value}", hint=did_you_mean(value, known))
     return value
 
 
 def _rest(value: str | None) -> str | None:
-    return _choice("--rest", RESTS, canonical(value))
+    return choice("--rest", RESTS, canonical(value))
 
 
 def _embeddings(value: str | None) -> str | None:
-    return _choice("--embeddings", EMBEDDINGS, canonical(value))
-
-
-def _activations(value: str | None) -> str | None:
-    return _choice("--activations", ("none", *ACTIVATIONS), canonical(value))
+    return choice("--embeddings", EMBEDDINGS, canonical(value))
 
 
 def _optimizer(value: str | None) -> str | None:
-    return _choice("--optimizer", OPTIMIZERS, value)
+    return choice("--optimizer", OPTIMIZERS, value)
 
 
 def parse_size(text: str) -> int:
@@ -196,33 +193,6 @@ CalibrationFile = Annotated[
         metavar="FILE",
         callback=home,
         help="What quantcli calibrate wrote, for --optimizer gptq. [default: make one]",
-    ),
-]
-Activations = Annotated[
-    str | None,
-    typer.Option(
-        "--activations",
-        metavar="DTYPE",
-        callback=_activations,
-        autocompletion=completers.one_of(("none", *ACTIVATIONS)),
-        help=f"Quantize activations too: {', '.join(ACTIVATIONS)}. [default: none]",
-    ),
-]
-CalibrationData = Annotated[
-    str | None,
-    typer.Option(
-        "--calibration-data",
-        metavar="FILE",
-        help="Samples to calibrate with, JSON lines as for compare. [default: built-in samples]",
-    ),
-]
-CalibrationSamples = Annotated[
-    int | None,
-    typer.Option(
-        "--calibration-samples",
-        metavar="N",
-        min=1,
-        help="Calibrate with at most N samples of each kind.",
     ),
 ]
 ClassName = Annotated[

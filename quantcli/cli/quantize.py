@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.cli import options
+from quantcli.cli import activation_options, options
 from quantcli.cli.interrupt import interrupted, unwind_on_interrupt
 from quantcli.cli.terminal.output import (
     print_json,
@@ -46,9 +46,9 @@ def quantize(
     optimizer: options.Optimizer = None,
     group_size: options.GroupSize = None,
     calibration: options.CalibrationFile = None,
-    activations: options.Activations = None,
-    calibration_data: options.CalibrationData = None,
-    calibration_samples: options.CalibrationSamples = None,
+    activations: activation_options.Activations = None,
+    calibration_data: activation_options.CalibrationData = None,
+    calibration_samples: activation_options.CalibrationSamples = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
     max_shard_size: options.MaxShardSize = "5GB",
