@@ -41,7 +41,7 @@ def _embeddings(value: str | None) -> str | None:
     return _choice("--embeddings", EMBEDDINGS, canonical(value))
 
 
-def _optimizer(value: str | None) -> str | None:
+def check_optimizer(value: str | None) -> str | None:
     return _choice("--optimizer", OPTIMIZERS, value)
 
 
@@ -172,7 +172,7 @@ Optimizer = Annotated[
     typer.Option(
         "--optimizer",
         metavar="|".join(OPTIMIZERS),
-        callback=_optimizer,
+        callback=check_optimizer,
         help=f"How {' and '.join(GROUPED)} are rounded: gptq is the best, and calibrates. "
         "[default: max]",
     ),

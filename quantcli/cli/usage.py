@@ -27,6 +27,7 @@ _TAKES = {
     "verify": "takes one DIR: run it once for each",
     "completion": "takes one SHELL",
     "dequantize": "takes one DIR",
+    "tune": "takes one MODEL",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
