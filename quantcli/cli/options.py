@@ -43,6 +43,7 @@ def _embeddings(value: str | None) -> str | None:
 
 
 def check_optimizer(value: str | None) -> str | None:
+    """Check the name of an optimizer. Raises `UsageError`."""
     return choice("--optimizer", OPTIMIZERS, value)
 
 

@@ -41,7 +41,7 @@ OWN_WORDS = {
     "calibration.image": "An image to feed the model.",
     "calibration.audio": "An audio file to feed the model.",
     "calibration.max_tokens": "Tokens of a text; a longer one is cut. 256 without it.",
-    "calibration.self_generated": "Let a causal language model write the samples; not for activations.",
+    "calibration.self_generated": "Let a language model write the samples; not for activations.",
     "compare.generate": "Generate text too, which is slow.",
 }
 """Keys without an option of the same name, or with another meaning."""
