@@ -1,6 +1,7 @@
 """quantcli: quantize a Hugging Face model with Quanto, and prove that it is still the same model.
 
     plan = quantcli.plan("org/name", weights="int8")
+    seen = quantcli.calibrate("org/name", output="name.calibration")
     out = quantcli.quantize("org/name", weights="int8", output="dir")
     model = quantcli.load("dir")
     report = quantcli.compare("org/name", "dir")
@@ -25,6 +26,7 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, inspect, plan, quantize, size
+    from quantcli.api.calibrating import Calibrated, calibrate
     from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.explaining import explain
     from quantcli.api.loading import load
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Calibrated",
     "Dequantized",
     "Explanation",
     "Footprint",
@@ -52,6 +55,7 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "__version__",
+    "calibrate",
     "compare",
     "dequantize",
     "explain",
@@ -63,6 +67,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Calibrated": "quantcli.api.calibrating",
     "Dequantized": "quantcli.api.dequantizing",
     "Explanation": "quantcli.explanation",
     "Footprint": "quantcli.api",
@@ -72,6 +77,7 @@ _LAZY = {
     "Prediction": "quantcli.api",
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
+    "calibrate": "quantcli.api.calibrating",
     "compare": "quantcli.api",
     "dequantize": "quantcli.api.dequantizing",
     "explain": "quantcli.api.explaining",

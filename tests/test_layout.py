@@ -37,6 +37,7 @@ LEVELS = [
     ["comparison.engine"],
     ["calibrating"],
     ["comparison.reports"],
+    ["tuning"],
     ["api"],
     ["cli"],
     ["__main__"],
@@ -63,6 +64,7 @@ TENSOR_ROOMS = {
     "kinds",
     "loading",
     "quantizers",
+    "tuning",
     "upstream",
 }
 """Where tensors are touched: the only rooms that import torch or Quanto as they are imported.

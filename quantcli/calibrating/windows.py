@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from torch.nn.functional import pad
+from torch import nn
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ def windows(
     Rows are (windows, channels / groups * prod(kernel)), in the order of a filter's values.
     """
     around = [side for each in reversed(padding) for side in (each, each)]
-    padded = pad(inputs, around)
+    padded = nn.functional.pad(inputs, around)
     view = _view(padded, kernel, stride, dilation)
     dimensions = len(kernel)
     for group, part in enumerate(view.chunk(groups, dim=1)):

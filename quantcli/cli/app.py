@@ -18,6 +18,7 @@ from quantcli.cli import (
     inspect,
     quantize,
     size,
+    tune,
     verify,
 )
 from quantcli.cli.interrupt import exit_on_interrupt
@@ -39,6 +40,7 @@ app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate)
+app.command("tune", epilog=tune.EXAMPLES)(tune.tune)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)

@@ -42,7 +42,8 @@ def _embeddings(value: str | None) -> str | None:
     return choice("--embeddings", EMBEDDINGS, canonical(value))
 
 
-def _optimizer(value: str | None) -> str | None:
+def check_optimizer(value: str | None) -> str | None:
+    """Check the name of an optimizer. Raises `UsageError`."""
     return choice("--optimizer", OPTIMIZERS, value)
 
 
@@ -173,7 +174,7 @@ Optimizer = Annotated[
     typer.Option(
         "--optimizer",
         metavar="|".join(OPTIMIZERS),
-        callback=_optimizer,
+        callback=check_optimizer,
         help=f"How {' and '.join(GROUPED)} are rounded: gptq is the best, and calibrates. "
         "[default: max]",
     ),

@@ -21,11 +21,13 @@ _TAKES = {
     "quantize": "takes one MODEL",
     "size": "takes one MODEL: run it once for each",
     "compare": "takes two models: ORIGINAL QUANTIZED",
+    "calibrate": "takes one MODEL, or files with --add",
     "explain": "takes one MODEL and one TENSOR",
     "inspect": "takes one DIR or MODEL, then names of tensors",
     "verify": "takes one DIR: run it once for each",
     "completion": "takes one SHELL",
     "dequantize": "takes one DIR",
+    "tune": "takes one MODEL",
 }
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}

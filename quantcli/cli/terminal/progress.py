@@ -32,11 +32,11 @@ def make_progress(*, quiet: bool, what: str = "quantizing") -> Progress | None:
     return Bar(what) if can_redraw(sys.stderr) else Lines(what)
 
 
-def make_steps(*, quiet: bool, what: str = "comparing") -> Progress | None:
-    """Return the same for what is counted in samples."""
+def make_steps(*, quiet: bool, what: str = "comparing", unit: str = "samples") -> Progress | None:
+    """Return the same for what is counted in samples, or in another `unit`."""
     if quiet:
         return None
-    return StepBar(what) if can_redraw(sys.stderr) else StepLines(what)
+    return StepBar(what) if can_redraw(sys.stderr) else StepLines(what, unit)
 
 
 class Bar:
@@ -127,9 +127,13 @@ class StepBar(Bar):
 
 
 class StepLines(Lines):
-    """Lines for a log: samples done, and time."""
+    """Lines for a log: samples done, or what else is counted, and time."""
+
+    def __init__(self, what: str, unit: str = "samples") -> None:
+        super().__init__(what)
+        self.unit = unit
 
     def _print(self, now: float) -> None:
         print_message(
-            f"{self.what}: {self._done} of {self._total} samples, {now - self._began:.0f} s"
+            f"{self.what}: {self._done} of {self._total} {self.unit}, {now - self._began:.0f} s"
         )

@@ -1,7 +1,12 @@
 """What a comparison must meet: gates, baselines, verdicts."""
 
 from quantcli.comparison.gates.baseline import Baseline, load_baseline, save_baseline
-from quantcli.comparison.gates.check import check_gates, check_regressions, check_requirements
+from quantcli.comparison.gates.check import (
+    check_gates,
+    check_regressions,
+    check_requirements,
+    matching,
+)
 from quantcli.comparison.gates.gate import Gate, Judgement, Regression, Requirements, Verdict
 from quantcli.comparison.gates.grammar import (
     NAMED,
@@ -27,6 +32,7 @@ __all__ = [
     "gates_of",
     "judge",
     "load_baseline",
+    "matching",
     "named_gate",
     "option",
     "parse_gate",
