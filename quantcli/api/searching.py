@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.comparing import compare_request, make_compare_request
 from quantcli.api.freezing import quantize_request
 from quantcli.api.request import open_model, read_model
+from quantcli.api.samples import sample_options
 from quantcli.calibration import Calibration
 from quantcli.checkpoint.fingerprint import fingerprint
 from quantcli.comparison.engine.opening import open_side
@@ -22,10 +23,10 @@ from quantcli.planning import Source
 from quantcli.recipe import Compare, Recipe
 from quantcli.recipe.tables import GateOptions
 from quantcli.text import format_bytes
-from quantcli.tuning.cache import CacheKey, Measured, load_cache, save_cache
+from quantcli.tuning.cache import CacheKey, Measured, check_cache, load_cache, save_cache
 from quantcli.tuning.correcting import Correction, Trial, make_links
 from quantcli.tuning.document import recipe_text
-from quantcli.tuning.feeding import feed_search
+from quantcli.tuning.feeding import check_samples, feed_search
 from quantcli.tuning.folding import fold
 from quantcli.tuning.groups import make_groups
 from quantcli.tuning.measuring import measure, steps_left
@@ -70,7 +71,11 @@ def open_subject(request: TuneRequest) -> Subject:
     fed = feed_search(side, task=task, seed=seed)
     check_gates(request.gates, fed.task, coverage_known=True)
     _check_sizes(request, menu)
-    return Subject(source=source, menu=menu, fed=fed, fingerprint=fingerprint(source.checkpoint))
+    check_samples(side, sample_options(request.samples), task=task)
+    found = fingerprint(source.checkpoint)
+    if request.cache is not None:
+        check_cache(request.cache, request.model, found)
+    return Subject(source=source, menu=menu, fed=fed, fingerprint=found)
 
 
 def _open(request: TuneRequest) -> Source:

@@ -76,6 +76,8 @@ class Correction:
             self._learn(self.trials[-1])
             limit = self._next()
             best = self.smallest_passing
+            if self._is_beyond_reach(self.trials[-1]):
+                break
             if best is not None and (limit <= best.choice.score / CLOSE or not self._steers()):
                 break
         return self.smallest_passing or self.closest
@@ -116,6 +118,12 @@ class Correction:
 
     def _was_tried(self, choice: Choice) -> bool:
         return any(trial.choice.chosen == choice.chosen for trial in self.trials)
+
+    def _is_beyond_reach(self, trial: Trial) -> bool:
+        """Return whether only gates failed that do not follow the score, such as on latency."""
+        followed = {link.metric for gate in self.gates for link in self._links_of(gate)}
+        failed = {verdict.metric for verdict in trial.report.judgement.failed}
+        return bool(failed) and failed.isdisjoint(followed)
 
     def _steers(self) -> bool:
         return any(True for gate in self.gates for _ in self._links_of(gate))
