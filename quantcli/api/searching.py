@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -163,7 +164,15 @@ class Search:
         folded = fold(choice.chosen, menu.embeddings)
         grouped = any(candidate.is_grouped for candidate in choice.chosen.values())
         optimizer = {"optimizer": self.request.optimizer} if grouped else {}
-        return {"model": self.request.model, **folded.to_dict(), **optimizer}
+        return {"model": self._origin, **folded.to_dict(), **optimizer}
+
+    @property
+    def _origin(self) -> str:
+        """The model as a recipe names it, wherever that is used."""
+        model, revision = self.request.model, self.request.base.revision
+        if Path(model).exists():
+            return os.path.abspath(model)  # noqa: PTH100 - a link keeps its own name
+        return model if revision is None else f"{model}@{revision}"
 
     def verify(self, choice: Choice) -> Trial:
         """Write the model of a choice, and compare it with the original."""
@@ -199,15 +208,8 @@ class Search:
 
     def document(self, found: Tuned, trial: Trial) -> str:
         """Return the recipe of a trial as TOML."""
-        comparison = trial.report.comparison
         keys = {**self.keys(trial.choice), "compare": self.compared.given, "gates": self.gates}
-        return recipe_text(
-            found,
-            keys,
-            calibration=f"sha256 {self.calibration.sha256[:16]}",
-            sample_hash=comparison.sample_hash,
-            versions=comparison.versions,
-        )
+        return recipe_text(found, keys, f"sha256 {self.calibration.sha256[:16]}")
 
     @cached_property
     def compared(self) -> Compare:

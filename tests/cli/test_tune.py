@@ -11,14 +11,15 @@ import pytest
 import quantcli
 from quantcli.cli import main
 from quantcli.recipe import load_recipe
-from quantcli.tuning import feeding
+from quantcli.tuning import correcting, feeding
 
 
 @pytest.fixture(autouse=True)
 def _few_samples(monkeypatch):
-    """Measure groups on two samples: the models are tiny, and few are enough to tell them apart."""
+    """Measure groups on two samples, and try three models: few tell tiny models apart."""
     monkeypatch.setattr(feeding, "SHORT", 2)
     monkeypatch.setattr(feeding, "PASSAGES", 2)
+    monkeypatch.setattr(correcting, "ROUNDS", 3)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def tune(capsys, tmp_path, monkeypatch):
 
     def run(*words, code=0):
         capsys.readouterr()
-        few = ["--samples", "4", "--json", "-o", "recipe.toml", "--overwrite"]
+        few = ["--samples", "4", "--json", "-o", "recipe.toml", "--overwrite", "--jobs", "1"]
         assert main(["tune", *map(str, words), *few]) == code
         return json.loads(capsys.readouterr().out)
 
