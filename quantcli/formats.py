@@ -171,6 +171,9 @@ DOWNCASTS = tuple(found.name for found in FORMATS if found.is_downcast)
 GROUPED = tuple(found.name for found in FORMATS if found.is_grouped)
 """Those whose rows are quantized in groups."""
 
+ACTIVATIONS = tuple(found.name for found in FORMATS if found.qtype is not None and found.bits == 8)
+"""Those that Quanto quantizes activations to."""
+
 _BY_NAME = {found.name: found for found in FORMATS}
 _BY_QTYPE = {found.qtype: found for found in FORMATS if found.qtype is not None}
 

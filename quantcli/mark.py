@@ -16,11 +16,14 @@ METHOD = "quantcli"
 Version 1 of the section had it as `quant_method`.
 """
 
-SECTION_VERSION = 3
-"""The newest version of the section that can be read."""
+SECTION_VERSION = 4
+"""The newest version of the section that can be read: it says which activations are quantized."""
+
+PARAMETERS_VERSION = 3
+"""The version that is written where weights alone are quantized."""
 
 MODULES_VERSION = 2
-"""The version that is written where only modules of Quanto's own are quantized."""
+"""The version that is written where these are weights of Quanto's own modules."""
 
 MARK = {"quant_method": None, "requires": METHOD}
 """The entries that mark a section as quantcli's, since version 2.

@@ -49,12 +49,14 @@ def freeze_plainly(
     *,
     group_size: int | None = None,
     embeddings: str | None = None,
+    activations: str | None = None,
 ) -> PreTrainedModel:
     """Quantize and freeze as plain Quanto does, without compiling its extension.
 
     What Quanto does not quantize, and quantcli does, gets the values that Quanto's functions make
     of it, dequantized. Tied weights are left alone, but for `embeddings` of a dtype. `group_size`
-    replaces Quanto's own choice where it divides a row.
+    replaces Quanto's own choice where it divides a row. The scales of `activations` are not
+    calibrated.
     """
     from optimum.quanto import qtypes, quantize
 
@@ -68,7 +70,12 @@ def freeze_plainly(
         if dtype is not None:
             adapted[name] = (dtype, transposed)
     replace_conv1d(model)
-    quantize(model, weights=qtypes[QTYPES[weights]], exclude=sorted(tied | kept) or None)
+    quantize(
+        model,
+        weights=qtypes[QTYPES[weights]],
+        activations=qtypes[QTYPES[activations]] if activations else None,
+        exclude=sorted(tied | kept) or None,
+    )
     model.adapted = adapt_plainly(model, adapted, group_size=group_size)
     for _, module in qmodules(model):
         if group_size is not None:

@@ -13,7 +13,7 @@ import trained
 import transformers
 from freezing import freeze_plainly, load_original
 from safetensors.torch import load_file
-from trained import cache, clip, english, gpt, shapes, t5, tones, whisper
+from trained import cache, clip, english, gpt, shapes, t5, tones, vit, whisper
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,18 @@ def whisper_inputs(folder):
     return {"input_features": heard, "labels": torch.tensor(padded)}
 
 
-INPUTS = {"clip": clip_inputs, "t5": t5_inputs, "gpt": gpt_inputs, "whisper": whisper_inputs}
+def vit_inputs(folder):
+    process = transformers.ViTImageProcessorPil.from_pretrained(folder)
+    return vit.inputs(process, clip.subjects()[1][:16], seed=0)
+
+
+INPUTS = {
+    "clip": clip_inputs,
+    "t5": t5_inputs,
+    "gpt": gpt_inputs,
+    "whisper": whisper_inputs,
+    "vit": vit_inputs,
+}
 
 
 def output(model, given):
@@ -90,6 +101,7 @@ def cosine(ours, theirs):
         pytest.param("clip", {"image_to_text": 0.75, "text_to_image": 0.75}, {}, id="clip"),
         pytest.param("t5", {"exact": 0.85}, {}, id="t5"),
         pytest.param("whisper", {"exact": 0.9}, {}, id="whisper"),
+        pytest.param("vit", {"exact": 0.7}, {}, id="vit"),
         pytest.param("gpt", {"uniform": 400}, {"perplexity": 2}, id="gpt"),
     ],
 )
@@ -124,6 +136,7 @@ def test_it_is_a_checkpoint_in_float32(name):
         pytest.param("quizzical jackdaws vex my sphinx, 42 times!", id="words it does not"),
     ],
 )
+@pytest.mark.parametrize("name", [name for name in trained.NAMES if name != "vit"])
 def test_its_tokenizer_reads_any_english(name, text):
     tokens = transformers.AutoTokenizer.from_pretrained(trained.model(name))
     ids = tokens(text)["input_ids"]

@@ -15,7 +15,7 @@ from quantcli.calibration.header import is_calibration
 from quantcli.errors import UsageError
 from quantcli.frozen.staging import check_output_file
 from quantcli.paths import expand, model_name
-from quantcli.recipe import Compare
+from quantcli.recipe import CalibrationSamples
 
 if TYPE_CHECKING:
     from quantcli.calibrating.make import Making
@@ -49,26 +49,22 @@ def calibrate(
     *,
     output: str | os.PathLike[str],
     samples: Mapping[str, Any] | None = None,
-    self_generated: bool = False,
     **options: Any,
 ) -> Calibrated:
     """Run a model on samples, and store the second moments of what its weights are multiplied with.
 
-    `samples` holds keys of a recipe's `[compare]` table (`task`, `text`, `image`, `audio`, `data`,
-    `samples`, `max_tokens`, `seed`); without any of its own, built-in samples are used.
-    `self_generated` lets a causal language model write them. `options` are the others of
-    `CalibrateRequest`. Raises `UsageError`, `ModelError` or `MachineError`, and then leaves no
-    files behind.
+    `samples` holds keys of a recipe's `[calibration]` table (`task`, `text`, `image`, `audio`,
+    `data`, `samples`, `max_tokens`, `seed`, `self_generated`); without any of your own, built-in
+    ones are used. `options` are the others of `CalibrateRequest`. Raises `UsageError`, `ModelError`
+    or `MachineError`, and then leaves no files behind.
     """
-    table = Compare.check(samples or {}, origin="samples")
-    request = make_calibrate_request(
-        model, Path(expand(output)), table, self_generated=self_generated, **options
-    )
+    table = CalibrationSamples.check(samples or {}, origin="samples")
+    request = make_calibrate_request(model, Path(expand(output)), table, **options)
     return calibrate_request(request)
 
 
 def make_calibrate_request(
-    model: str | os.PathLike[str], output: Path, samples: Compare, **options: Any
+    model: str | os.PathLike[str], output: Path, samples: CalibrationSamples, **options: Any
 ) -> CalibrateRequest:
     """Return the request for a model, with checked samples. `options` as in `CalibrateRequest`."""
     return CalibrateRequest(
@@ -77,6 +73,7 @@ def make_calibrate_request(
         task=samples.task,
         samples=sample_options(samples),
         max_tokens=samples.max_tokens or MAX_TOKENS,
+        self_generated=samples.self_generated,
         **options,
     )
 

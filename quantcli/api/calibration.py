@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from quantcli.api.calibrating import calibrate_request, make_calibrate_request
 from quantcli.calibrating.request import CalibrateRequest
-from quantcli.recipe import Compare
 
 if TYPE_CHECKING:
     from quantcli.api.request import Request
@@ -65,7 +64,7 @@ def request_for(request: Request, output: Path) -> CalibrateRequest:
     made = make_calibrate_request(
         request.model,
         output,
-        Compare(),
+        request.recipe.calibration,
         revision=request.revision,
         trust_remote_code=request.trust_remote_code,
         show_downloads=request.show_downloads,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
 from quantcli.paths import expand, model_name
-from quantcli.recipe import Recipe, load_recipe
+from quantcli.recipe import CalibrationSamples, Recipe, load_recipe
 
 if TYPE_CHECKING:
     from quantcli.calibration import Calibration
@@ -48,19 +49,22 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
     allow_unquantized: bool = False,
     class_name: str | None = None,
     calibration: str | os.PathLike[str] | None = None,
+    calibration_samples: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Request:
     """Return the request for a model, with options that override a recipe.
 
-    `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `group_size`,
-    `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is in bytes;
-    `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a plan that
-    quantizes nothing; `class_name` is the model class to load, by default that of the config;
-    `calibration` is a file for the optimizer "gptq".
+    `options` are keys of a recipe (`weights`, `embeddings`, `rest`, `optimizer`, `activations`,
+    `group_size`, `include`, `exclude`, `rules`); None keeps the recipe's value. `max_shard_size` is
+    in bytes; `show_downloads` lets huggingface_hub show its progress; `allow_unquantized` accepts a
+    plan that quantizes nothing; `class_name` is the model class to load, by default that of the
+    config; `calibration` is a file for the optimizer "gptq"; `calibration_samples` holds keys of
+    the recipe's `[calibration]` table, which names the samples to calibrate with.
     Raises `UsageError`.
     """
     base = load_recipe(recipe) if isinstance(recipe, str | os.PathLike) else recipe or Recipe()
     whole = base.override(model=None if model is None else model_name(model), **options)
+    whole = _with_samples(whole, calibration_samples)
     if whole.model is None:
         raise UsageError(
             "missing argument: MODEL", hint="give a Hub id or a folder, or set model in the recipe"
@@ -81,6 +85,17 @@ def make_request(  # noqa: PLR0913 - each is an option of the command line
         class_name=class_name,
         calibration=None if calibration is None else Path(expand(calibration)),
     )
+
+
+def _with_samples(recipe: Recipe, samples: Mapping[str, Any] | None) -> Recipe:
+    """Return a recipe with the samples to calibrate with on top of its own."""
+    table = CalibrationSamples.check(samples or {}, origin="calibration_samples")
+    if table.given and not recipe.calibrates:
+        raise UsageError(
+            "samples to calibrate with were given, and nothing is calibrated",
+            hint="--activations and --optimizer gptq need a calibration",
+        )
+    return recipe.model_copy(update={"calibration": recipe.calibration.override(table)})
 
 
 def plan(model: str | os.PathLike[str], **options: Any) -> Plan:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from quantcli.comparison.samples import SampleOptions
-from quantcli.recipe import Compare
+from quantcli.recipe.tables import Sampling
 
 
-def sample_options(table: Compare) -> SampleOptions:
+def sample_options(table: Sampling) -> SampleOptions:
     """Return the samples that a table of a recipe asks for."""
     return SampleOptions(
         text=table.text,

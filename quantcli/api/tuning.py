@@ -18,7 +18,7 @@ from quantcli.errors import UsageError
 from quantcli.files import check_writable, write_report
 from quantcli.frozen.staging import check_output_file
 from quantcli.paths import expand
-from quantcli.recipe import Compare
+from quantcli.recipe import CalibrationSamples, Compare
 from quantcli.recipe.tables import GateOptions
 from quantcli.tuning.candidates import DEFAULT, Candidate, parse_candidates
 from quantcli.tuning.document import is_tuned
@@ -152,7 +152,7 @@ def calibration_of(request: TuneRequest, stages: Stages) -> Iterator[Calibration
         asked = make_calibrate_request(
             request.model,
             Path(folder) / "calibration",
-            Compare(task=request.samples.task),
+            CalibrationSamples(task=request.samples.task),
             revision=request.base.revision,
             trust_remote_code=request.base.trust_remote_code,
         )

@@ -128,10 +128,10 @@ def calibrate(
         problem = "missing argument: MODEL" if not given else f"unexpected argument: {given[1]}"
         raise UsageError(problem, hint="quantcli calibrate MODEL -o FILE")
     from quantcli.api.calibrating import make_calibrate_request
-    from quantcli.recipe import Compare
+    from quantcli.recipe import CalibrationSamples
     from quantcli.upstream.versions import version_warnings
 
-    table = Compare.check(
+    table = CalibrationSamples.check(
         {
             "task": task,
             "text": text,
@@ -141,6 +141,7 @@ def calibrate(
             "samples": samples,
             "max_tokens": max_tokens,
             "seed": seed,
+            "self_generated": self_generated,
         },
         origin=None,
     )
@@ -148,7 +149,6 @@ def calibrate(
         given[0],
         output,
         table,
-        self_generated=self_generated,
         memory=None if memory is None else options.parse_size(memory),
         revision=revision,
         trust_remote_code=trust_remote_code,

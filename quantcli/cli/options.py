@@ -27,23 +27,24 @@ def _some_weights(values: list[str] | None) -> list[str]:
     return [parse_weights(value) for value in values or []]
 
 
-def _choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
+def choice(option: str, known: tuple[str, ...], value: str | None) -> str | None:
+    """Return the value of an option. Raises `UsageError` if it is not one of those `known`."""
     if value is not None and value not in known:
         raise UsageError(f"{option}: unknown value: {value}", hint=did_you_mean(value, known))
     return value
 
 
 def _rest(value: str | None) -> str | None:
-    return _choice("--rest", RESTS, canonical(value))
+    return choice("--rest", RESTS, canonical(value))
 
 
 def _embeddings(value: str | None) -> str | None:
-    return _choice("--embeddings", EMBEDDINGS, canonical(value))
+    return choice("--embeddings", EMBEDDINGS, canonical(value))
 
 
 def check_optimizer(value: str | None) -> str | None:
     """Return an optimizer by its name. Raises `UsageError` for others."""
-    return _choice("--optimizer", OPTIMIZERS, value)
+    return choice("--optimizer", OPTIMIZERS, value)
 
 
 def parse_size(text: str) -> int:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.cli import options
+from quantcli.cli import activation_options, options
 from quantcli.cli.interrupt import interrupted, unwind_on_interrupt
 from quantcli.cli.terminal.output import (
     print_json,
@@ -46,6 +46,9 @@ def quantize(
     optimizer: options.Optimizer = None,
     group_size: options.GroupSize = None,
     calibration: options.CalibrationFile = None,
+    activations: activation_options.Activations = None,
+    calibration_data: activation_options.CalibrationData = None,
+    calibration_samples: activation_options.CalibrationSamples = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
     max_shard_size: options.MaxShardSize = "5GB",
@@ -91,6 +94,8 @@ def quantize(
         allow_unquantized=allow_unquantized,
         class_name=class_name,
         calibration=calibration,
+        activations=activations,
+        calibration_samples={"data": calibration_data, "samples": calibration_samples},
     )
     if not quiet:
         warn(version_warnings())
@@ -109,7 +114,7 @@ def _run(
 ) -> Frozen:
     """Quantize with progress and warnings; exit if interrupted."""
     from quantcli.api import quantize_request
-    from quantcli.cli.terminal.progress import make_progress
+    from quantcli.cli.terminal.progress import make_progress, make_steps
 
     def calibrate(asked: CalibrateRequest) -> None:
         from quantcli.cli.calibrate import run_calibration
@@ -131,6 +136,7 @@ def _run(
             overwrite=overwrite,
             jobs=jobs,
             progress=make_progress(quiet=quiet),
+            steps=make_steps(quiet=quiet, what="calibrating"),
             on_plan=on_plan,
             calibrate=calibrate,
         )
@@ -143,6 +149,7 @@ def _run(
             f"{name}: {count} rows are all zero: stored as 0, where Quanto stores NaN"
             for name, count in frozen.zero_rows.items()
         )
+        warn(frozen.activations.notices if frozen.activations else ())
     return frozen
 
 
@@ -225,6 +232,7 @@ def summary(frozen: Frozen, seconds_total: float) -> dict[str, Any]:
         "seconds": frozen.seconds,
         "seconds_total": seconds_total,
         "peak_rss_bytes": peak_rss_bytes(),
-        "notices": list(plan.notices),
+        "notices": [*plan.notices, *(frozen.activations.notices if frozen.activations else ())],
+        **({"activations": frozen.activations.entry()} if frozen.activations else {}),
         **({"components": components} if (components := summaries_of(plan)) else {}),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from quantcli.dequantization.listed import HINT, Listed
 from quantcli.dtypes import SIZES
 from quantcli.errors import ModelError
 from quantcli.formats import WeightFormat, format_of
-from quantcli.kinds.layout import Rows, stored_parts
+from quantcli.kinds.layout import ACTIVATION_SCALES, Rows, stored_parts
 
 if TYPE_CHECKING:
     import torch
@@ -109,11 +109,12 @@ def make_entries(
     section and files agree on every name, dtype and shape.
     """
     specs = _specs(section)
+    scaled = {*(section.get("activations") or {}).get("modules", ())}
     left = dict(records)
     found = {}
     for each in listed:
         entry = _entry(each, specs, rows)
-        found[entry.name] = _with_parts(entry, left)
+        found[entry.name] = _with_parts(entry, left, scaled)
     if left:
         raise ModelError(f"{next(iter(left))} is in the files, but not in the manifest", hint=HINT)
     for entry in found.values():
@@ -184,25 +185,34 @@ def _sources(each: Listed, sources: Mapping[str, list[int]]) -> Shapes:
     return {name: tuple(shape) for name, shape in sources.items()} or {each.name: tuple(each.shape)}
 
 
-def _with_parts(entry: FrozenEntry, left: dict[str, TensorRecord]) -> FrozenEntry:
-    """Return an entry with its stored tensors, which are taken from those that are `left`."""
+def _with_parts(
+    entry: FrozenEntry, left: dict[str, TensorRecord], scaled: Collection[str]
+) -> FrozenEntry:
+    """Return an entry with its stored tensors, which are taken from those that are `left`.
+
+    `scaled` are the modules whose activations have scales.
+    """
     if entry.action in ("alias", "compute"):
         return entry
     name, weight_format = entry.name, entry.weight_format
     if weight_format is None:
-        return replace(entry, parts={"": _take(left, name, entry.dtype, entry.shape)})
+        kept = replace(entry, parts={"": _take(left, name, entry.dtype, entry.shape)})
+        module, _, leaf = name.rpartition(".")
+        return _with_scales(kept, left) if leaf == "weight" and module in scaled else kept
     stored = stored_parts(name, entry.rows.shape, entry.dtype, weight_format, entry.group_size)
     parts = {
         part.name.removeprefix(f"{name}."): _take(left, part.name, part.dtype, part.shape)
         for part in stored
     }
-    if entry.adapted:
-        return replace(entry, parts=parts)
-    module = name.removesuffix("weight")
-    scales = [f"{module}{scale}" for scale in ("input_scale", "output_scale")]
-    return replace(
-        entry, parts=parts, scales=tuple(_take(left, scale, entry.dtype, ()) for scale in scales)
-    )
+    stored_entry = replace(entry, parts=parts)
+    return stored_entry if entry.adapted else _with_scales(stored_entry, left)
+
+
+def _with_scales(entry: FrozenEntry, left: dict[str, TensorRecord]) -> FrozenEntry:
+    """Return the weight of a module with its activation scales."""
+    module = entry.name.removesuffix("weight")
+    scales = tuple(_take(left, f"{module}{name}", entry.dtype, ()) for name in ACTIVATION_SCALES)
+    return replace(entry, scales=scales)
 
 
 def _take(

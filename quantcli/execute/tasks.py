@@ -15,7 +15,7 @@ from quantcli.execute.compensating import Compensating
 from quantcli.execute.reading import Readers
 from quantcli.execute.shard import ShardFile
 from quantcli.execute.workspace import Workspace
-from quantcli.kinds.layout import packed_rows
+from quantcli.kinds.layout import activation_scales, packed_rows
 from quantcli.planning import TensorPlan
 from quantcli.planning.compensation import OPTIMIZER
 from quantcli.quantizers.whole import needs_whole
@@ -79,11 +79,11 @@ def run_unit(
     tensor = unit.tensor
     worker = Worker(tensor, readers.open(tensor), shard, workspace)
     rows = unit.rows if unit.rows is not None else range(_row_count(tensor))
+    if rows.start == 0:
+        _write_activation_scales(tensor, shard)
     if tensor.action != "quantize":
         worker.copy(rows)
         return 0
-    if rows.start == 0:
-        _write_activation_scales(tensor, shard)
     if tensor.optimizer == OPTIMIZER:
         Compensating(tensor, readers.open(tensor), calibration).write(shard)
         return 0
@@ -97,9 +97,10 @@ def run_unit(
 
 
 def _write_activation_scales(tensor: TensorPlan, shard: ShardFile) -> None:
-    """Write the activation scales of a quantized module: 1, as weights alone are quantized."""
+    """Write the activation scales of a module: 1, until they are calibrated."""
+    scales = activation_scales(tensor.module, tensor.dtype)
     for stored in tensor.stored:
-        if not stored.name.startswith(f"{tensor.name}."):
+        if stored in scales:
             shard.write(stored.name, 0, torch.ones((), dtype=getattr(torch, stored.dtype)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quantcli.formats import DOWNCASTS
+from quantcli.frozen.calibrated import CalibratedActivations
 from quantcli.planning import Plan
 from quantcli.text import plural
 
@@ -30,7 +31,7 @@ TEMPLATE = """\
 | this model | {weights} | {nbytes:,} | {ratio:.1%} |
 
 {quantized} tensors are quantized: {coverage:.1%} of the weights.
-{calibrated}{kept}
+{calibrated}{kept}{activations}
 ## Load it
 
 ```python
@@ -48,7 +49,13 @@ Both need quantcli to be installed. If it is not, transformers stops with an err
 QUANTO = ", with [Quanto](https://github.com/huggingface/optimum-quanto)"
 
 
-def model_card(plan: Plan) -> str:
+ACTIVATIONS = """
+Activations are quantized too, to {qtype}: the scales of {modules} modules are those of Quanto's
+`Calibration` (momentum {momentum}) on {samples} samples, sha256 `{sample_hash}`.
+"""
+
+
+def model_card(plan: Plan, activations: CalibratedActivations | None = None) -> str:
     """Return the README.md: front matter, sizes, what is not quantized, how to load it."""
     body = TEMPLATE.format(
         architecture=plan.architecture,
@@ -61,6 +68,7 @@ def model_card(plan: Plan) -> str:
         coverage=plan.coverage,
         calibrated=_calibrated(plan),
         kept=_kept(plan),
+        activations=_activations(activations),
     )
     return head(plan, "transformers") + body
 
@@ -99,6 +107,19 @@ def _calibrated(plan: Plan) -> str:
     return (
         f"Their values were rounded by GPTQ, with the second moments from {count} ({origin}); "
         f"sha256 of the calibration: `{plan.calibration['sha256']}`.\n"
+    )
+
+
+def _activations(calibrated: CalibratedActivations | None) -> str:
+    """Return how the activations are quantized, "" if they are not."""
+    if calibrated is None:
+        return ""
+    return ACTIVATIONS.format(
+        qtype=calibrated.qtype,
+        modules=len(calibrated.modules) - len(calibrated.unused),
+        momentum=calibrated.momentum,
+        samples=calibrated.samples,
+        sample_hash=calibrated.sample_hash,
     )
 
 

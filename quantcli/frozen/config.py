@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from quantcli.kinds.layout import default_group_size
-from quantcli.mark import MARK, MODULES_VERSION, SECTION, SECTION_VERSION
+from quantcli.mark import (
+    MARK,
+    MODULES_VERSION,
+    PARAMETERS_VERSION,
+    SECTION,
+    SECTION_VERSION,
+)
 from quantcli.planning import Plan, TensorPlan
 from quantcli.upstream.transformers import classes_with_head
 
@@ -14,8 +20,12 @@ DROPPED = ("torch_dtype", "transformers_weights")
 """Keys that would be wrong in the frozen directory: an old name of the dtype, a weights file."""
 
 
-def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+def frozen_config(
+    config: Mapping[str, Any], plan: Plan, activations: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the original's config with the dtype of the model and how it is quantized.
+
+    `activations` is what it says of those, None if they are not quantized.
 
     Tensor names are parameter names, so the section is there for a pure downcast too: without it
     transformers would convert them a second time.
@@ -35,6 +45,8 @@ def frozen_config(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "untied": list(plan.untied),
         "computed": [tensor.name for tensor in plan.tensors if tensor.action == "compute"],
     }
+    if activations is not None:
+        section["activations"] = activations
     if any(tensor.extra_for for tensor in plan.tensors):
         section["extra"] = _extra(plan)
     return with_section(frozen, section)
@@ -84,17 +96,27 @@ def _quantized(tensors: Iterable[TensorPlan]) -> dict[str, Any]:
 
 def _section_version(plan: Plan) -> int:
     """Return the oldest version of the section that says how to load a plan's output."""
+    if plan.calibrated:
+        return SECTION_VERSION
     plain = all(tensor.frozen_as == "quanto" for tensor in plan.quantized)
-    return MODULES_VERSION if plain else SECTION_VERSION
+    return MODULES_VERSION if plain else PARAMETERS_VERSION
 
 
-def quanto_map(plan: Plan) -> dict[str, dict[str, str]]:
-    """Return Quanto's own quantization map (`optimum.quanto.quantization_map`)."""
-    return {
-        tensor.module: {"weights": str(tensor.qtype), "activations": "none"}
-        for tensor in plan.quantized
-        if tensor.extra_for is None
-    }
+def quanto_map(plan: Plan, unused: Collection[str] = ()) -> dict[str, dict[str, str]]:
+    """Return Quanto's own quantization map (`optimum.quanto.quantization_map`).
+
+    The activations of `unused` modules are not quantized.
+    """
+    found = {}
+    for tensor in plan.tensors:
+        activations = None if tensor.module in unused else tensor.activations
+        quantized = tensor.action == "quantize" and tensor.extra_for is None
+        if quantized or activations:
+            found[tensor.module] = {
+                "weights": tensor.qtype or "none",
+                "activations": activations or "none",
+            }
+    return found
 
 
 def plain_quanto_loads(plan: Plan) -> bool:

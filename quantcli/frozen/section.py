@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from quantcli.errors import ModelError
-from quantcli.formats import QTYPES
+from quantcli.formats import ACTIVATIONS, QTYPES, format_named
 from quantcli.mark import SECTION, SECTION_VERSION
 
 COMPLAINTS = {
@@ -24,7 +24,7 @@ COMPLAINTS = {
 }
 """The type of pydantic's error -> the message."""
 
-OPTIONAL = ("extra", "parameters", "shared")
+OPTIONAL = ("activations", "extra", "parameters", "shared")
 """Keys that a section has only where it needs them."""
 
 HINT = "copy or download config.json again, or quantize the original again"
@@ -43,6 +43,29 @@ class ModuleSection(BaseModel):
     def _is_a_qtype(cls, name: str) -> str:
         if name not in QTYPES:
             raise ValueError(f"must be one of {', '.join(QTYPES)}")
+        return name
+
+
+class ActivationsSection(BaseModel):
+    """Which modules quantize what they read, and have scales for it.
+
+    `outputs` are those of `modules` whose output is quantized too; `unused` are those that are not
+    to quantize anything, because no sample of the calibration reached them.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    qtype: str
+    modules: list[str]
+    outputs: list[str] = Field(default_factory=list)
+    unused: list[str] = Field(default_factory=list)
+
+    @field_validator("qtype")
+    @classmethod
+    def _is_of_8_bits(cls, name: str) -> str:
+        known = [format_named(each).qtype for each in ACTIVATIONS]
+        if name not in known:
+            raise ValueError(f"must be one of {', '.join(map(str, known))}")
         return name
 
 
@@ -70,6 +93,7 @@ class Section(BaseModel):
     shared: dict[str, str] = Field(default_factory=dict)
     untied: list[str]
     computed: list[str]
+    activations: ActivationsSection | None = None
     extra: ExtraSection = Field(default_factory=ExtraSection)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantcli.files import copy_file, write_json, write_text
+from quantcli.frozen.calibrated import CalibratedActivations, uncalibrated
 from quantcli.frozen.card import model_card
 from quantcli.frozen.config import frozen_config, plain_quanto_loads, quanto_map
 from quantcli.frozen.manifest import FORMAT_VERSION, file_records
@@ -22,20 +23,40 @@ PACKAGES = ("quantcli", "optimum-quanto", "torch", "transformers", "safetensors"
 
 
 def write_metadata(
-    folder: Path, plan: Plan, checkpoint: Checkpoint, *, zero_rows: Mapping[str, int]
+    folder: Path,
+    plan: Plan,
+    checkpoint: Checkpoint,
+    *,
+    zero_rows: Mapping[str, int],
+    activations: CalibratedActivations | None = None,
 ) -> None:
-    """Write the source's side files, config, index, qmap and model card; the manifest last."""
+    """Write the source's side files, config, index, qmap and model card; the manifest last.
+
+    `activations` is how those are quantized, None if they are not.
+    """
+    write_loadable(folder, plan, checkpoint, activations)
+    if plain_quanto_loads(plan):
+        unused = activations.unused if activations else ()
+        write_json(folder / "quanto_qmap.json", quanto_map(plan, unused))
+    write_text(folder / "README.md", model_card(plan, activations))
+    write_json(folder / MANIFEST, manifest(folder, plan, checkpoint, zero_rows, activations))
+
+
+def write_loadable(
+    folder: Path,
+    plan: Plan,
+    checkpoint: Checkpoint,
+    activations: CalibratedActivations | None = None,
+) -> None:
+    """Write what a model is loaded with, beside its weights: side files, config and index."""
     for name, path in side_files(checkpoint):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         copy_file(path, target)
-    write_json(folder / "config.json", frozen_config(checkpoint.config, plan))
+    section = activations.section() if activations else uncalibrated(plan)
+    write_json(folder / "config.json", frozen_config(checkpoint.config, plan, section))
     if len(plan.shards) > 1:
         write_json(folder / "model.safetensors.index.json", shard_index(plan))
-    if plain_quanto_loads(plan):
-        write_json(folder / "quanto_qmap.json", quanto_map(plan))
-    write_text(folder / "README.md", model_card(plan))
-    write_json(folder / MANIFEST, manifest(folder, plan, checkpoint, zero_rows))
 
 
 def side_files(checkpoint: Checkpoint) -> list[tuple[str, Path]]:
@@ -71,13 +92,18 @@ def shard_index(plan: Plan) -> dict[str, Any]:
 
 
 def manifest(
-    folder: Path, plan: Plan, checkpoint: Checkpoint, zero_rows: Mapping[str, int]
+    folder: Path,
+    plan: Plan,
+    checkpoint: Checkpoint,
+    zero_rows: Mapping[str, int],
+    activations: CalibratedActivations | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of a directory that is otherwise complete."""
     shapes = {name: record.shape for name, record in checkpoint.tensors.items()}
     return {
         **provenance(plan),
         **({} if plan.calibration is None else {"calibration": dict(plan.calibration)}),
+        **({"activations": activations.entry()} if activations else {}),
         "footprint": footprint(plan),
         "tensors": [_tensor(tensor, shapes, zero_rows) for tensor in plan.tensors],
         "files": file_records(folder),

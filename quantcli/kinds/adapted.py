@@ -73,12 +73,16 @@ class AdaptedKind(Kind):
     frozen_class: type[FrozenParameters] = FrozenParameters
 
     def freeze(
-        self, module: nn.Module, weights: Mapping[str, tuple[WeightFormat, int | None]]
+        self,
+        module: nn.Module,
+        weights: Mapping[str, tuple[WeightFormat, int | None]],
+        activations: str | None = None,
     ) -> nn.Module:
         """Turn a module into its frozen counterpart, in place; its weights go to the meta device.
 
         Raises `KeyError` for a name that is no weight of the module.
         """
+        assert activations is None, "its own code would not see them quantized"
         return adapt(module, self.frozen_class, self.weights(module), weights)
 
 

@@ -8,6 +8,7 @@ import torch
 from optimum.quanto import QConv2d
 from torch import nn
 
+from quantcli.kinds.activations import QuantizesActivations
 from quantcli.kinds.frozen import FrozenModule
 from quantcli.kinds.kind import ModuleKind
 from quantcli.kinds.registry import register
@@ -16,7 +17,7 @@ ROWS = 8
 """The output channels with which a subclass is tried."""
 
 
-class FrozenConv2d(FrozenModule, QConv2d):  # type: ignore[misc]
+class FrozenConv2d(QuantizesActivations, FrozenModule, QConv2d):  # type: ignore[misc]
     """A 2-D convolution with a frozen weight."""
 
 

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from optimum.quanto import QModuleMixin, qtypes
 
 from quantcli.formats import WeightFormat
-from quantcli.kinds.layout import Rows, Stored, stored_parts
+from quantcli.kinds.layout import Rows, Stored, activation_scales, stored_parts
 from quantcli.kinds.probe import computes_as
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-ACTIVATION_SCALES = ("input_scale", "output_scale")
-"""Scalars that Quanto stores with every quantized module: 1 where weights alone are quantized."""
 
 FrozenAs = Literal["quanto", "module", "parameter"]
 """What a module with quantized weights is once it is loaded. quanto: a module that plain Quanto
@@ -76,16 +74,19 @@ class Kind(ABC):
         parts = stored_parts(f"{module}.{weight}", rows.shape, dtype, weight_format, group_size)
         if self.frozen_as == "parameter":
             return parts
-        scales = (f"{module}.{name}" for name in ACTIVATION_SCALES)
-        return (*parts, *(Stored(name=name, dtype=dtype, shape=()) for name in scales))
+        return (*parts, *activation_scales(module, dtype))
 
     @abstractmethod
     def freeze(
-        self, module: nn.Module, weights: Mapping[str, tuple[WeightFormat, int | None]]
+        self,
+        module: nn.Module,
+        weights: Mapping[str, tuple[WeightFormat, int | None]],
+        activations: str | None = None,
     ) -> nn.Module:
         """Return the frozen counterpart of a module, without its weights, on the meta device.
 
-        `weights` are the format and the group size of each weight, by name.
+        `weights` are the format and the group size of each weight, by name. `activations` is the
+        qtype of what it reads and gives, which only modules of Quanto's protocol quantize.
         """
 
 
@@ -128,12 +129,18 @@ class ModuleKind(Kind):
         return weight_alone(module)
 
     def freeze(
-        self, module: nn.Module, weights: Mapping[str, tuple[WeightFormat, int | None]]
+        self,
+        module: nn.Module,
+        weights: Mapping[str, tuple[WeightFormat, int | None]],
+        activations: str | None = None,
     ) -> nn.Module:
         """Return the frozen counterpart of a module, without its weight, on the meta device."""
         weight_format, group_size = weights["weight"]
         frozen: Any = self.frozen_class.qcreate(
-            self.plain(module), weights=qtypes[str(weight_format.qtype)], device="meta"
+            self.plain(module),
+            weights=qtypes[str(weight_format.qtype)],
+            activations=qtypes[activations] if activations else None,
+            device="meta",
         )
         frozen.weight_group_size = group_size
         return frozen.eval()  # type: ignore[no-any-return]

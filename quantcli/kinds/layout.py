@@ -22,6 +22,10 @@ PARTS = ("_data._data", "_data", "_scale", "_shift")
 """Every part that a stored weight can have, by what follows the name of the weight."""
 
 
+ACTIVATION_SCALES = ("input_scale", "output_scale")
+"""Scalars that Quanto stores with every quantized module: 1 where weights alone are quantized."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """One tensor of the output: its name, the name of its torch dtype, its shape."""
@@ -117,6 +121,13 @@ def stored_parts(
             shape=part_shape,
         )
         for part, part_shape in part_shapes(shape, weight_format, group_size).items()
+    )
+
+
+def activation_scales(module: str, dtype: str) -> tuple[Stored, ...]:
+    """Return the activation scales of the module of this name, as they are stored."""
+    return tuple(
+        Stored(name=f"{module}.{name}", dtype=dtype, shape=()) for name in ACTIVATION_SCALES
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from optimum.quanto import QLinear
 from torch import nn
 
+from quantcli.kinds.activations import QuantizesActivations
 from quantcli.kinds.frozen import FrozenModule
 from quantcli.kinds.kind import ModuleKind
 from quantcli.kinds.product import linear
@@ -17,7 +18,7 @@ ROWS, COLUMNS = 8, 24
 """The size at which a subclass is tried: what it computes does not depend on its size."""
 
 
-class FrozenLinear(FrozenModule, QLinear):  # type: ignore[misc]
+class FrozenLinear(QuantizesActivations, FrozenModule, QLinear):  # type: ignore[misc]
     """A linear layer with a frozen weight."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name

@@ -8,6 +8,7 @@ import torch
 from optimum.quanto import WeightQBitsTensor
 
 from quantcli.formats import Kernel, format_of
+from quantcli.upstream.quanto import is_quantized
 
 
 def linear(input: torch.Tensor, weight: Any, bias: torch.Tensor | None = None) -> torch.Tensor:  # noqa: A002 - torch's name
@@ -34,5 +35,7 @@ def _kernel(weight: Any, input: torch.Tensor) -> Kernel | None:  # noqa: A002 - 
     weight_format = format_of(weight.qtype.name)
     kernel = weight_format.kernel
     if weight_format.is_grouped or kernel is None or input.device.type != "cpu":
+        return None
+    if is_quantized(input):
         return None
     return kernel if input.dtype is getattr(torch, kernel.dtype) else None

@@ -56,17 +56,24 @@ def kind_for(module: nn.Module, *, in_place: bool = False) -> tuple[Kind | None,
     return first
 
 
-def freeze(module: nn.Module, weights: Mapping[str, Spec], *, adapted: bool) -> nn.Module:
+def freeze(
+    module: nn.Module,
+    weights: Mapping[str, Spec],
+    *,
+    adapted: bool,
+    activations: str | None = None,
+) -> nn.Module:
     """Return the frozen counterpart of a module, without its weights, on the meta device.
 
     `weights` are its quantized parameters, by name. An `adapted` module keeps its class; otherwise
     a subclass becomes the plain class, as with Quanto: that this is right was checked when it was
-    quantized. Raises `TypeError` for a module of no kind, `KeyError` for an unknown qtype or name.
+    quantized. `activations` is the qtype of those. Raises `TypeError` for a module of no kind,
+    `KeyError` for an unknown qtype or name.
     """
     specs = {name: (format_of(qtype), size) for name, (qtype, size) in weights.items()}
     for kind in kinds():
         if kind.takes(module) and (kind.frozen_as == "parameter") is adapted:
-            return kind.freeze(module, specs)
+            return kind.freeze(module, specs, activations)
     raise TypeError(f"{type(module).__name__} has no frozen counterpart")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import ModelError
 from quantcli.kinds.layout import PARTS
+from quantcli.loading.activations import Activations
 from quantcli.upstream.transformers import tied_weights
 
 if TYPE_CHECKING:
@@ -26,12 +27,27 @@ class Placement:
 
     Every method takes what the section says, and returns it under the model's names; what a model
     of another class does not have is left out. `stored` are the parameters that were placed.
+    `activations` are what the section says of those.
     """
 
-    def __init__(self, model: nn.Module, naming: Naming) -> None:
+    def __init__(
+        self, model: nn.Module, naming: Naming, activations: Mapping[str, Any] | None = None
+    ) -> None:
         self._model = model
         self._naming = naming
+        self._activations = Activations.of(activations or {}, naming)
         self.stored: list[str] = []
+
+    def layer_norms(self) -> dict[str, Any]:
+        """Replace the layer norms with scales; return the section's `activations`."""
+        from quantcli.kinds.layer_norm import LAYER_NORM
+
+        found = self._activations
+        for name in found.modules:
+            if isinstance(self._model.get_submodule(name), LAYER_NORM.module_class):
+                make = partial(LAYER_NORM.freeze_activations, qtype=found.qtype)
+                self._replace(name, {"weights": found.qtype}, make)
+        return found.to_section()
 
     def modules(self, specs: Specs) -> dict[str, dict[str, Any]]:
         """Replace modules whose `weight` is quantized.
@@ -89,7 +105,10 @@ class Placement:
 
         specs = {name: _spec(spec) for name, spec in weights.items()}
         spec = next(iter(weights.values()))
-        self._replace(module, spec, lambda own: freeze(own, specs, adapted=adapted))
+        qtype = None if adapted else self._activations.qtype_of(module)
+        self._replace(
+            module, spec, lambda own: freeze(own, specs, adapted=adapted, activations=qtype)
+        )
 
     def _replace(
         self, name: str, spec: Mapping[str, Any], make: Callable[[nn.Module], nn.Module]
@@ -98,6 +117,8 @@ class Placement:
             frozen: Any = make(self._model.get_submodule(name))
         except (TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{name} cannot be loaded as {spec['weights']}: {error}") from error
+        if self._activations.keeps_output(name):
+            frozen.disable_output_quantization()
         if name:
             self._model.set_submodule(name, frozen)
 

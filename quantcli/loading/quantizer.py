@@ -21,8 +21,8 @@ class FrozenConfig(SectionBase):
     """The `quantization_config` of a frozen directory.
 
     `architecture` is the class that was frozen, if that is not `config.architectures[0]`. The names
-    in `modules`, `parameters`, `shared`, `untied` and `computed` are those of that class. `extra`
-    names modules and tensors that only other classes take.
+    in `modules`, `parameters`, `shared`, `untied`, `computed` and `activations` are those of that
+    class. `extra` names modules and tensors that only other classes take.
     """
 
     def __init__(self, **section: Any) -> None:
@@ -32,6 +32,7 @@ class FrozenConfig(SectionBase):
         self.shared: dict[str, str] = {}
         self.untied: list[str] = []
         self.computed: list[str] = []
+        self.activations: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
         self.version = SECTION_VERSION
         self.__dict__.update(section)
@@ -158,7 +159,8 @@ class FrozenQuantizer(QuantizerBase):
         else:
             for key in ("modules", "parameters", "shared"):
                 getattr(config, key).update(extra.get(key, {}))
-        placement = Placement(model, naming)
+        placement = Placement(model, naming, config.activations)
+        config.activations = placement.layer_norms()
         config.modules = placement.modules(config.modules)
         config.parameters = placement.parameters(config.parameters)
         config.shared = placement.shared(config.shared, config.parameters)

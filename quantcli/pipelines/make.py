@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from quantcli.errors import UsageError
 from quantcli.formats import QUANTIZED
 from quantcli.pipelines.copied import copy_of, is_unchanged, plan_copy
 from quantcli.pipelines.pipeline import Component
@@ -17,6 +18,7 @@ from quantcli.planning import Plan, Source, make_plan
 from quantcli.planning.choose import check_include, may_quantize, unused
 from quantcli.planning.coverage import coverage_notices
 from quantcli.planning.groups import GroupSizes
+from quantcli.recipe.values import NONE
 from quantcli.skeleton import weight_modules
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ def plan_pipeline(recipe: Recipe, source: PipelineSource, *, max_shard_size: int
     The recipe's patterns match names that start with the component: "unet.mid_block.*". A model in
     which nothing changes is copied. Raises as `make_plan` does.
     """
+    if recipe.activations != NONE:
+        raise UsageError(
+            f"{source.checkpoint.model} is a pipeline: its activations cannot be quantized",
+            hint="leave out --activations",
+        )
     group_sizes = GroupSizes()
     components = tuple(
         _plan(recipe, component, source, max_shard_size, group_sizes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quantcli.dtypes import SIZES, dtype_name, is_float
 from quantcli.kinds.layout import Stored
+from quantcli.planning.activations import layer_norms, with_activations
 from quantcli.planning.choose import (
     Chooser,
     Component,
@@ -57,6 +58,9 @@ def make_plan(
     ]
     if component is None:
         check_include(recipe, chooser.names, tensors)
+    more: list[str] = []
+    if recipe.activations != "none":
+        tensors, more = with_activations(tensors, source, recipe)
     sharded, shards = assign_shards(tensors, max_shard_size)
     plan = Plan(
         model=source.checkpoint.model,
@@ -70,9 +74,10 @@ def make_plan(
         shards=shards,
         untied=(*source.ties.untied, *(name for extra in source.extras for name in extra.untied)),
     )
-    notices = [*_notices(plan, source)]
+    notices = [*_notices(plan, source), *more]
     if component is None:
-        notices += [*coverage_notices(plan), *unused(recipe, chooser.names)]
+        norms = layer_norms(source.skeleton) if recipe.activations != "none" else ()
+        notices += [*coverage_notices(plan), *unused(recipe, [*chooser.names, *norms])]
         notices += chooser.group_sizes.check()
     smaller = with_int8_embeddings(plan, source, modules, recipe, component)
     return replace(plan, notices=tuple(notices), with_int8_embeddings=smaller)

@@ -32,8 +32,9 @@ class TensorPlan:
     `quantized_shape` is the shape in which it is quantized, rows first; if it is `transposed`, the
     last two dimensions are swapped for that. `moment` names the second moment that it is rounded
     by, if its `optimizer` is "gptq". `frozen_as` says what its module is once it is loaded
-    (see `kinds.kind.FrozenAs`). `extra_for` names the class that takes the entry where the model's
-    own does not. An alias is stored as the entry that `alias_of` names.
+    (see `kinds.kind.FrozenAs`). `activations` is the qtype of what that reads and gives, where it
+    is quantized; its scales are stored with the entry. `extra_for` names the class that takes the
+    entry where the model's own does not. An alias is stored as the entry that `alias_of` names.
     """
 
     name: str
@@ -52,6 +53,7 @@ class TensorPlan:
     optimizer: str | None = None
     moment: str | None = None
     frozen_as: str = ""
+    activations: str | None = None
     quantized_shape: tuple[int, ...] = ()
     transposed: bool = False
     stored: tuple[Stored, ...] = ()
@@ -150,6 +152,11 @@ class Plan:
     def quantized(self) -> tuple[TensorPlan, ...]:
         """The entries that are quantized."""
         return tuple(tensor for tensor in self.tensors if tensor.action == "quantize")
+
+    @cached_property
+    def calibrated(self) -> tuple[TensorPlan, ...]:
+        """The entries that are stored with the scales of quantized activations."""
+        return tuple(tensor for tensor in self.tensors if tensor.activations is not None)
 
     @property
     def coverage(self) -> float:

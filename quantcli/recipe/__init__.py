@@ -2,6 +2,15 @@
 
 from quantcli.recipe.files import load_recipe, shipped
 from quantcli.recipe.schema import Choice, Recipe, Rule
-from quantcli.recipe.tables import Compare, Gates
+from quantcli.recipe.tables import CalibrationSamples, Compare, Gates
 
-__all__ = ["Choice", "Compare", "Gates", "Recipe", "Rule", "load_recipe", "shipped"]
+__all__ = [
+    "CalibrationSamples",
+    "Choice",
+    "Compare",
+    "Gates",
+    "Recipe",
+    "Rule",
+    "load_recipe",
+    "shipped",
+]

@@ -41,7 +41,12 @@ def shipped() -> dict[str, Path]:
 
 def _load(path: Path, *, origin: str) -> Recipe:
     recipe = Recipe.parse(_read(path), origin=origin)
-    return recipe.model_copy(update={"compare": recipe.compare.beside(path.parent)})
+    folder = path.parent
+    tables = {
+        "calibration": recipe.calibration.beside(folder),
+        "compare": recipe.compare.beside(folder),
+    }
+    return recipe.model_copy(update=tables)
 
 
 def _is_path(name: str) -> bool:

@@ -11,9 +11,11 @@ from pydantic import ValidationError, model_validator
 
 from quantcli.formats import DOWNCASTS, GROUPED, QUANTIZED
 from quantcli.recipe.refusals import usage_error
-from quantcli.recipe.tables import Compare, Gates, Table
+from quantcli.recipe.tables import CalibrationSamples, Compare, Gates, Table
 from quantcli.recipe.values import (
     KEEP,
+    NONE,
+    Activations,
     Embeddings,
     GroupSize,
     Model,
@@ -26,6 +28,9 @@ from quantcli.recipe.values import (
 )
 
 _GROUPED = " and ".join(GROUPED)
+
+_FOR_RUNS = {"calibration", "compare", "gates"}
+"""The tables that say what a model is run on, and what it must meet then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,10 +66,12 @@ class Recipe(Table):
     embeddings: Embeddings = KEEP
     rest: Rest = KEEP
     optimizer: Optimizer = "max"
+    activations: Activations = NONE
     group_size: GroupSize | None = None
     include: tuple[Text, ...] = ()
     exclude: tuple[Text, ...] = ()
     rules: tuple[Rule, ...] = ()
+    calibration: CalibrationSamples = CalibrationSamples()
     compare: Compare = Compare()
     gates: Gates = Gates()
 
@@ -86,7 +93,13 @@ class Recipe(Table):
 
     def to_dict(self) -> dict[str, Any]:
         """Return every key that decides how a model is quantized, as JSON types."""
-        return self.model_dump(mode="json", exclude={"compare", "gates"})
+        decides_nothing = {"compare", "gates"} if self.calibrates else _FOR_RUNS
+        return self.model_dump(mode="json", exclude=decides_nothing)
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether samples decide how the model is quantized."""
+        return self.activations != NONE or self.optimizer == "gptq"
 
     @property
     def downcast(self) -> bool:
@@ -152,13 +165,10 @@ class Recipe(Table):
         return self
 
     def _check_downcast(self) -> None:
-        for key in ("rules", "include", "exclude", "group_size"):
-            if getattr(self, key):
+        for key in ("rules", "include", "exclude", "group_size", "embeddings", "activations"):
+            if getattr(self, key) not in ((), None, KEEP, NONE):
                 message = f"{key}: does not apply, since {self.weights} casts the whole model"
                 raise refusal(message, f"leave it out, or quantize: {', '.join(QUANTIZED)}")
-        if self.embeddings != KEEP:
-            message = f"embeddings: does not apply, since {self.weights} casts the whole model"
-            raise refusal(message, f"leave it out, or quantize: {', '.join(QUANTIZED)}")
         if self.rest not in (KEEP, self.weights):
             message = f"rest: {self.rest} contradicts weights = {self.weights}"
             raise refusal(message, f"{self.weights} already casts the whole model: leave out rest")
@@ -183,6 +193,7 @@ def _known_keys() -> dict[str, list[str]]:
     tables: dict[str, type[Table]] = {
         "": Recipe,
         "rules": Rule,
+        "calibration": CalibrationSamples,
         "compare": Compare,
         "gates": Gates,
     }

@@ -1,4 +1,4 @@
-"""The tables of a recipe that say how models are compared, not how they are quantized."""
+"""The tables of a recipe: the samples that models are run on, and gates."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Table(BaseModel):
         return {key: getattr(self, key) for key in self.model_fields_set}
 
 
-class Compare(Table):
-    """What the models are compared on. None leaves the choice to `compare`."""
+class Sampling(Table):
+    """The samples that a model is run on. None leaves the choice to the command."""
 
     task: Task | None = None
     text: tuple[Text, ...] = ()
@@ -60,7 +60,6 @@ class Compare(Table):
     data: File | None = None
     samples: Count | None = None
     max_tokens: Count | None = None
-    generate: Switch = True
     seed: Seed | None = None
 
     def beside(self, folder: Path) -> Self:
@@ -72,7 +71,7 @@ class Compare(Table):
         }
         return self.model_copy(update=paths)
 
-    def override(self, other: Compare) -> Self:
+    def override(self, other: Sampling) -> Self:
         """Return this table with what `other` sets on top.
 
         If `other` has samples of any kind, all samples of this table are dropped.
@@ -80,6 +79,21 @@ class Compare(Table):
         none: dict[str, Any] = {"text": (), "image": (), "audio": (), "data": None}
         given = {key: value for key, value in other.given.items() if value or key not in none}
         return self.model_copy(update=(given if given.keys().isdisjoint(none) else none | given))
+
+
+class Compare(Sampling):
+    """What the models are compared on."""
+
+    generate: Switch = True
+
+
+class CalibrationSamples(Sampling):
+    """What a model is calibrated with: the samples that decide its scales.
+
+    With `self_generated` a language model writes them itself.
+    """
+
+    self_generated: Switch = False
 
 
 class CompareOptions(Compare):

@@ -19,11 +19,14 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from quantcli.comparison.tasks import TASKS
 from quantcli.errors import QuantcliError, did_you_mean
-from quantcli.formats import DOWNCASTS, QUANTIZED, WEIGHTS, canonical
+from quantcli.formats import ACTIVATIONS, DOWNCASTS, QUANTIZED, WEIGHTS, canonical
 from quantcli.paths import expand, model_name
 
 KEEP = "keep"
 """The value of a rule, `embeddings` or `rest` that leaves weights as they are."""
+
+NONE = "none"
+"""The value of `activations` that leaves them as they are."""
 
 OPTIMIZERS = ("max", "hqq", "gptq")
 """How the scales of grouped formats are found, and values rounded."""
@@ -101,6 +104,10 @@ def _optimizer(value: str) -> str:
     return _one_of(value, OPTIMIZERS, "optimizer")
 
 
+def _activations(value: str) -> str:
+    return _one_of(value, (NONE, *ACTIVATIONS), "activation dtype")
+
+
 def _group_size(value: int) -> int:
     if value > 0 and value % _GROUP_STEP == 0:
         return value
@@ -132,6 +139,7 @@ RuledWeights = Annotated[str, BeforeValidator(canonical), AfterValidator(_ruled_
 Embeddings = Annotated[str, BeforeValidator(canonical), AfterValidator(_embeddings)]
 Rest = Annotated[str, BeforeValidator(canonical), AfterValidator(_rest)]
 Optimizer = Annotated[str, AfterValidator(_optimizer)]
+Activations = Annotated[str, BeforeValidator(canonical), AfterValidator(_activations)]
 GroupSize = Annotated[StrictInt, AfterValidator(_group_size)]
 Task = Annotated[str, AfterValidator(_task)]
 Count = Annotated[StrictInt, AfterValidator(_count)]

@@ -4,7 +4,7 @@ from quantcli.skeleton.binding import Binding, bind
 from quantcli.skeleton.bound import bounded
 from quantcli.skeleton.build import Entry, Skeleton, build, build_as
 from quantcli.skeleton.classes import Code, absolute, base_class, config_for, find_class
-from quantcli.skeleton.modules import WeightModule, weight_modules
+from quantcli.skeleton.modules import WeightModule, held_elsewhere, weight_modules
 from quantcli.skeleton.siblings import build_siblings, prefix_in
 from quantcli.skeleton.ties import Ties, resolve_ties
 
@@ -24,6 +24,7 @@ __all__ = [
     "build_siblings",
     "config_for",
     "find_class",
+    "held_elsewhere",
     "prefix_in",
     "resolve_ties",
     "weight_modules",

@@ -12,23 +12,36 @@ from pydantic import BaseModel
 
 from pages.command_help import COMMANDS
 from pages.markdown import ROOT, table
-from quantcli.recipe import Compare, Gates, Recipe, Rule
+from quantcli.recipe import CalibrationSamples, Compare, Gates, Recipe, Rule
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-TABLES = {"recipe": Recipe, "rules": Rule, "compare": Compare, "gates": Gates}
+TABLES = {
+    "recipe": Recipe,
+    "rules": Rule,
+    "calibration": CalibrationSamples,
+    "compare": Compare,
+    "gates": Gates,
+}
 """What a table is called here -> its model. The keys of "recipe" stand outside any table."""
 
 OWN_WORDS = {
     "recipe.model": "The model: a Hub id or a folder. Without it, the command names the model.",
     "recipe.embeddings": "Dtype of the embeddings: `keep`, or one that quantizes.",
     "recipe.rules": "Exceptions for some modules. The first rule that matches a module applies.",
+    "recipe.calibration": "What scales are calibrated with: see `[calibration]`.",
     "recipe.compare": "What `quantcli compare` runs the models on: see `[compare]`.",
     "recipe.gates": "What the comparison must meet: see `[gates]`.",
     "rules.match": "Glob on module names. Required.",
     "rules.weights": "Weight dtype of the modules that match, or `keep`.",
     "rules.group_size": "Values per scale of these modules, for int4 and int2.",
+    "calibration.task": "Run the model as one of the [tasks](commands.md#tasks).",
+    "calibration.text": "A text to feed the model.",
+    "calibration.image": "An image to feed the model.",
+    "calibration.audio": "An audio file to feed the model.",
+    "calibration.max_tokens": "Tokens of a text; a longer one is cut. 256 without it.",
+    "calibration.self_generated": "Let a language model write the samples; not for activations.",
     "compare.generate": "Generate text too, which is slow.",
 }
 """Keys without an option of the same name, or with another meaning."""
@@ -51,7 +64,7 @@ def key_table(name: str) -> str:
             f"`{key}`",
             _type(properties[key]),
             _default(field),
-            _option(key) and f"`{_option(key)}`",
+            _option(name, key) and f"`{_option(name, key)}`",
             _meaning(name, key),
         )
         for key, field in model.model_fields.items()
@@ -86,8 +99,10 @@ def _parameter(key: str) -> Any:
     return next((p for p in parameters if p.name == key and p.opts[0].startswith("-")), None)
 
 
-def _option(key: str) -> str:
-    parameter = _parameter(key)
+def _option(table: str, key: str) -> str:
+    if (table, key) == ("recipe", "calibration"):
+        return ""  # the option of that name takes a file
+    parameter = _parameter(f"calibration_{key}" if table == "calibration" else key)
     return parameter.opts[-1] if parameter else ""
 
 

@@ -15,12 +15,23 @@ from messages import Facts, assert_silent, refuses
 from quantcli.comparison.gates import NAMED
 from quantcli.comparison.tasks import TASKS
 from quantcli.errors import UsageError
-from quantcli.recipe import Choice, Compare, Gates, Recipe, Rule, load_recipe, shipped
+from quantcli.recipe import (
+    CalibrationSamples,
+    Choice,
+    Compare,
+    Gates,
+    Recipe,
+    Rule,
+    load_recipe,
+    shipped,
+)
 
 DTYPES = ("int8", "int4", "int2", "float8", "float8_e5m2")
 ALL_DTYPES = (*DTYPES, "float16", "bfloat16")
-KEYS = "model, weights, embeddings, rest, optimizer, group_size, include, exclude, rules"
-ALL_KEYS = (*KEYS.split(", "), "compare", "gates")
+KEYS = (
+    "model, weights, embeddings, rest, optimizer, activations, group_size, include, exclude, rules"
+)
+ALL_KEYS = (*KEYS.split(", "), "calibration", "compare", "gates")
 SPELLING = ("kl_mean<=0.02", "<=,", ">=,", "<,", ">,", "==")
 
 
@@ -40,6 +51,8 @@ WRONG_TABLES = [
         ("seed", "0", "4294967295", "4294967296"),
         None,
     ),
+    ("calibration", "samples = 0", ("samples", "1", "0"), None),
+    ("calibration", 'self_generated = "x"', ("self_generated", "true or false", "text"), None),
     ("gates", "min_cosine = 7", ("min_cosine", "cosine_*", "7", "range"), ("-1", "1")),
     ("gates", "min_cosine = true", ("min_cosine", "number", "true or false"), None),
     ("gates", 'min_cosine = "1"', ("min_cosine", "number", "text"), None),
@@ -386,7 +399,8 @@ def test_the_published_experiments():
 def test_the_template_shows_every_key_with_its_default():
     text = shipped()["template"].read_text()
     shown = set(re.findall(r"^(?:# )?\[{0,2}(\w+)(?:\]{1,2}| =)", text, flags=re.MULTILINE))
-    assert shown == {key for table in (Recipe, Rule, Compare, Gates) for key in table.model_fields}
+    tables = (Recipe, Rule, CalibrationSamples, Compare, Gates)
+    assert shown == {key for table in tables for key in table.model_fields}
     assert load_recipe("template") == Recipe()
 
 
@@ -530,9 +544,22 @@ def test_downcast(weights, downcast):
 
 def test_json_types_come_back():
     assert json.dumps(Recipe().to_dict(), sort_keys=True) == (
-        '{"embeddings": "keep", "exclude": [], "group_size": null, "include": [], "model": null, '
-        '"optimizer": "max", "rest": "keep", "rules": [], "weights": "int8"}'
+        '{"activations": "none", "embeddings": "keep", "exclude": [], "group_size": null, '
+        '"include": [], "model": null, "optimizer": "max", "rest": "keep", "rules": [], '
+        '"weights": "int8"}'
     )
+
+
+def test_samples_are_part_of_it_where_they_decide_scales():
+    samples = {"calibration": {"samples": 3}}
+    assert "calibration" not in Recipe.parse(samples).to_dict()
+    decided = Recipe.parse({"activations": "fp8"} | samples).to_dict()
+    assert (decided["activations"], decided["calibration"]["samples"]) == ("float8", 3)
+
+
+def test_samples_of_a_recipe_are_beside_it(tmp_path):
+    recipe = load_recipe(str(written(tmp_path, '[calibration]\ndata = "own.jsonl"\n')))
+    assert recipe.calibration.data == str(tmp_path / "own.jsonl")
     assert Recipe.parse(MIXED.to_dict()) == MIXED
     assert list(MIXED.to_dict()) == KEYS.split(", ")
 

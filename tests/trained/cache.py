@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-NAMES = ("clip", "t5", "gpt", "whisper")
+NAMES = ("clip", "t5", "gpt", "whisper", "vit")
 """The models; each is trained by the module of its name, which also says how good it is."""
 
 PACKAGES = ("torch", "transformers", "tokenizers")
