@@ -26,7 +26,7 @@ AIM = 0.985
 """Share of the allowed distance from perfect that is aimed at: a hair's breadth too much fails."""
 
 RETREAT = 0.8
-"""After a failure the score becomes smaller at least by this factor."""
+"""After every failure but the first the score becomes smaller by this factor once more."""
 
 _LIMITS = ("<=", "<", ">=", ">")
 
@@ -106,7 +106,9 @@ class Correction:
         """Return the score to try next: between what passed and what failed."""
         passed = max((t.choice.score for t in self.trials if t.passed), default=0.0)
         failed = min((t.choice.score for t in self.trials if not t.passed), default=math.inf)
-        found = min(self.allowed(), failed * (RETREAT if not passed else 1.0))
+        # the first failure corrects the prediction; where that is not enough, larger steps follow
+        steps = 0 if passed else max(0, len(self.trials) - 1)
+        found = min(self.allowed(), failed * RETREAT**steps)
         if passed and not passed < found < failed:
             return passed if failed < math.inf else found
         return found
