@@ -139,7 +139,9 @@ def calibrating_time(setting: Setting) -> Experiment:
         return {"seconds": json.loads(timed(words)[1])["seconds"]}
 
     def forward(_: Path) -> Figures:
-        return json.loads(timed([sys.executable, PARTS / "run_forward.py", model, data])[1])
+        return json.loads(
+            timed([sys.executable, PARTS / "run_forward.py", model, data, str(texts.LENGTH)])[1]
+        )
 
     return Experiment(
         sides={"quantcli": calibrate_it, "forward": forward},

@@ -49,7 +49,7 @@ def _folders(tmp_path, monkeypatch):
         (["size", "-w", "int4", "-w", "b"], ["bfloat16"]),
         (["quantize", "x", "--embeddings", ""], ["keep", *QUANTIZED]),
         (["quantize", "x", "--rest", "b"], ["bfloat16"]),
-        (["quantize", "--optimizer", ""], ["max", "hqq"]),
+        (["quantize", "--optimizer", ""], ["max", "hqq", "gptq"]),
         (["quantize", "--rest=b"], ["--rest=bfloat16"]),
         (["quantize", "--jobs", ""], []),
         (["compare", "a", "b", "--task", ""], [*TASKS]),
