@@ -1,1 +1,1 @@
-"""Weight rows to codes and scales, bit for bit as Quanto computes them."""
+"""Weight rows to codes and scales: bit for bit as Quanto computes them, or compensated."""
