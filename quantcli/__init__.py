@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.explaining import explain
     from quantcli.api.loading import load
+    from quantcli.api.tuning import tune
     from quantcli.comparison.reports import Report
     from quantcli.explanation import Explanation
     from quantcli.inspection import Inspection
     from quantcli.planning import Plan
     from quantcli.recipe import Recipe
+    from quantcli.tuning.result import Tuned
 
     __version__: str
 
@@ -52,6 +54,7 @@ __all__ = [
     "QuantcliError",
     "Recipe",
     "Report",
+    "Tuned",
     "UsageError",
     "VerificationError",
     "__version__",
@@ -64,6 +67,7 @@ __all__ = [
     "plan",
     "quantize",
     "size",
+    "tune",
 ]
 
 _LAZY = {
@@ -77,6 +81,7 @@ _LAZY = {
     "Prediction": "quantcli.api",
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
+    "Tuned": "quantcli.tuning.result",
     "calibrate": "quantcli.api.calibrating",
     "compare": "quantcli.api",
     "dequantize": "quantcli.api.dequantizing",
@@ -86,6 +91,7 @@ _LAZY = {
     "plan": "quantcli.api",
     "quantize": "quantcli.api",
     "size": "quantcli.api",
+    "tune": "quantcli.api.tuning",
 }
 
 

@@ -25,6 +25,12 @@ ROWS = {
     "compare": 2,
     "dequantize": 2,
     "inspect": 2,
+    "fidelity-smollm2": 3,
+    "fidelity-minilm": 2,
+    "fidelity-tiny": 1,
+    "calibrate": 1,
+    "calibrate-8gb": 1,
+    "gptq": 2,
 }
 """Experiment -> rows of the table that it fills."""
 

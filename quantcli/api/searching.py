@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.comparing import compare_request, make_compare_request
 from quantcli.api.freezing import quantize_request
 from quantcli.api.request import open_model, read_model
+from quantcli.api.samples import sample_options
 from quantcli.calibration import Calibration
 from quantcli.checkpoint.fingerprint import fingerprint
 from quantcli.comparison.engine.opening import open_side
@@ -22,10 +24,10 @@ from quantcli.planning import Source
 from quantcli.recipe import Compare, Recipe
 from quantcli.recipe.tables import GateOptions
 from quantcli.text import format_bytes
-from quantcli.tuning.cache import CacheKey, Measured, load_cache, save_cache
+from quantcli.tuning.cache import CacheKey, Measured, check_cache, load_cache, save_cache
 from quantcli.tuning.correcting import Correction, Trial, make_links
 from quantcli.tuning.document import recipe_text
-from quantcli.tuning.feeding import feed_search
+from quantcli.tuning.feeding import check_samples, feed_search
 from quantcli.tuning.folding import fold
 from quantcli.tuning.groups import make_groups
 from quantcli.tuning.measuring import measure, steps_left
@@ -70,7 +72,11 @@ def open_subject(request: TuneRequest) -> Subject:
     fed = feed_search(side, task=task, seed=seed)
     check_gates(request.gates, fed.task, coverage_known=True)
     _check_sizes(request, menu)
-    return Subject(source=source, menu=menu, fed=fed, fingerprint=fingerprint(source.checkpoint))
+    check_samples(side, sample_options(request.samples), task=task)
+    found = fingerprint(source.checkpoint)
+    if request.cache is not None:
+        check_cache(request.cache, request.model, found)
+    return Subject(source=source, menu=menu, fed=fed, fingerprint=found)
 
 
 def _open(request: TuneRequest) -> Source:
@@ -158,7 +164,15 @@ class Search:
         folded = fold(choice.chosen, menu.embeddings)
         grouped = any(candidate.is_grouped for candidate in choice.chosen.values())
         optimizer = {"optimizer": self.request.optimizer} if grouped else {}
-        return {"model": self.request.model, **folded.to_dict(), **optimizer}
+        return {"model": self._origin, **folded.to_dict(), **optimizer}
+
+    @property
+    def _origin(self) -> str:
+        """The model as a recipe names it, wherever that is used."""
+        model, revision = self.request.model, self.request.base.revision
+        if Path(model).exists():
+            return os.path.abspath(model)  # noqa: PTH100 - a link keeps its own name
+        return model if revision is None else f"{model}@{revision}"
 
     def verify(self, choice: Choice) -> Trial:
         """Write the model of a choice, and compare it with the original."""
@@ -194,15 +208,8 @@ class Search:
 
     def document(self, found: Tuned, trial: Trial) -> str:
         """Return the recipe of a trial as TOML."""
-        comparison = trial.report.comparison
         keys = {**self.keys(trial.choice), "compare": self.compared.given, "gates": self.gates}
-        return recipe_text(
-            found,
-            keys,
-            calibration=f"sha256 {self.calibration.sha256[:16]}",
-            sample_hash=comparison.sample_hash,
-            versions=comparison.versions,
-        )
+        return recipe_text(found, keys, f"sha256 {self.calibration.sha256[:16]}")
 
     @cached_property
     def compared(self) -> Compare:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.api.calibrating import calibrate_request, make_calibrate_request
 from quantcli.api.request import Request, make_request
+from quantcli.calibration import open_calibration
 from quantcli.comparison.gates import Gate, gates_of
 from quantcli.errors import UsageError
 from quantcli.files import check_writable, write_report
@@ -124,6 +125,8 @@ def tune_request(
     from quantcli.api.searching import Search, find, open_subject
     from quantcli.tuning.summary import sum_up
 
+    if request.calibration is not None:
+        open_calibration(request.calibration)
     subject = open_subject(request)
     for notice in subject.fed.notices:
         stages.notice(notice)
@@ -142,8 +145,6 @@ def calibration_of(request: TuneRequest, stages: Stages) -> Iterator[Calibration
 
     Raises `ModelError` if the file was made from another model.
     """
-    from quantcli.calibration import open_calibration
-
     if request.calibration is not None:
         yield open_calibration(request.calibration)
         return

@@ -43,7 +43,7 @@ def _embeddings(value: str | None) -> str | None:
 
 
 def check_optimizer(value: str | None) -> str | None:
-    """Check the name of an optimizer. Raises `UsageError`."""
+    """Return an optimizer by its name. Raises `UsageError` for others."""
     return choice("--optimizer", OPTIMIZERS, value)
 
 

@@ -152,9 +152,8 @@ def tune(
     tuned = _run(request, output, overwrite=overwrite, jobs=jobs, quiet=quiet)
     _show(tuned, as_json=as_json, quiet=quiet)
     if not tuned.met:
-        for verdict in tuned.verdicts:
-            if verdict.status != "passed":
-                print_message(f"error: gate failed: {verdict.message}")
+        for verdict in tuned.report.judgement.failed:
+            print_message(f"error: gate failed: {verdict.message}")
         raise typer.Exit(FAILED)
 
 
@@ -215,7 +214,7 @@ def _show(tuned: Tuned, *, as_json: bool, quiet: bool) -> None:
     from quantcli.cli.tables.tune import tables
     from quantcli.text import format_bytes, plural
 
-    warn(tuned.notices)
+    warn(tuned.report.comparison.notices)
     for table in tables(tuned):
         print_table(table)
     size = f"{format_bytes(tuned.nbytes)}, {tuned.ratio:.3f} of the original"
@@ -227,27 +226,17 @@ def _show(tuned: Tuned, *, as_json: bool, quiet: bool) -> None:
 
 def to_json(tuned: Tuned) -> dict[str, Any]:
     """Return the JSON of a result."""
+    from quantcli.comparison import reports
+
+    report = reports.to_json(tuned.report)
     return {
         "model": tuned.model,
         "revision": tuned.revision,
         "recipe": str(tuned.recipe),
         "met": tuned.met,
-        "gates": [
-            {
-                "metric": verdict.metric,
-                "operator": verdict.operator,
-                "limit": verdict.limit,
-                "value": verdict.value,
-                "passed": verdict.status == "passed",
-                "uncertain": verdict.uncertain,
-            }
-            for verdict in tuned.verdicts
-        ],
         "bytes": tuned.nbytes,
         "ratio": tuned.ratio,
-        "metrics": {name: found.value for name, found in tuned.metrics.items()},
-        "task": tuned.task,
-        "samples": tuned.samples,
+        **{key: report[key] for key in ("gates", "metrics", "intervals", "task", "samples")},
         "frontier": [_point(point) for point in tuned.frontier],
         "modules": [
             {
@@ -260,7 +249,7 @@ def to_json(tuned: Tuned) -> dict[str, Any]:
             for share in tuned.shares
         ],
         "trials": tuned.trials,
-        "notices": list(tuned.notices),
+        "notices": report["notices"],
     }
 
 

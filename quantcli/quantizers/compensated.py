@@ -7,7 +7,8 @@ upper triangular and U'U the inverse of G, rounding column i with the error e = 
 (e / U_ii)^2 to the output error, and takes e / U_ii * U_ij from each later column j.
 
 Quanto's layout fixes the groups: consecutive columns, one scale and shift for each group of a row.
-They are found when the group's turn comes, from columns that are already moved.
+They are found when the group's turn comes, from columns that are already moved. Once all columns
+are rounded, grids and codes are improved in turn (`quantizers.descent`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from dataclasses import dataclass
 import torch
 
 from quantcli.formats import WeightFormat
+from quantcli.quantizers.descent import Rounded, sweep
 from quantcli.quantizers.grid import Grid, Storage, search
-from quantcli.quantizers.second_moment import column_order, column_weights, inverse_factor
+from quantcli.quantizers.second_moment import column_order, damped, inverse_factor
+
+_SWEEPS = 2
+"""How often grids and codes are improved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +52,8 @@ def compensated(
     `moment` (k, k) is the sum of x x' over the inputs x, in float32; without one, all inputs count
     the same and none makes up for another. `group_size` divides k; None is one group for each row.
     Scales and shifts are of `dtype`; with `tinygemm` shifts are as the TinyGemm layout keeps them.
-    Takes about three times the memory of the weight in float32, and of the moment. A row's result
-    does not depend on the others, apart from how a matrix product adds up.
+    Takes about three times the memory of the weight in float32, and four times that of the moment.
+    A row's result does not depend on the others, apart from how a matrix product adds up.
 
     Raises `ValueError` if the moment is not finite.
     """
@@ -58,24 +63,29 @@ def compensated(
         moment = torch.eye(columns)
     storage = Storage(maximum=int(weight_format.maximum), dtype=dtype, tinygemm=tinygemm)
     order = column_order(moment, group_size)
-    moment = moment[order][:, order]
-    weights, factor = column_weights(moment), inverse_factor(moment)
+    moment = damped(moment[order][:, order])
     groups = [slice(start, start + group_size) for start in range(0, columns, group_size)]
-    codes, grids = _round(rows.T[order].float(), groups, weights, factor, storage)
+    codes, grids = _round(rows.T[order].float(), groups, moment, storage)
+    residual = rows.T[order].float()
+    for group, grid in zip(groups, grids, strict=True):
+        residual[group] -= grid.values(codes[group].float())
+    rounded = Rounded(groups=groups, grids=grids, codes=codes, residual=residual)
+    for _ in range(_SWEEPS):
+        sweep(rounded, moment)
     return _in_quantos_order(codes, grids, order)
 
 
 def _round(
     weight: torch.Tensor,
     groups: list[slice],
-    weights: torch.Tensor,
-    factor: torch.Tensor,
+    moment: torch.Tensor,
     storage: Storage,
 ) -> tuple[torch.Tensor, list[Grid]]:
     """Round columns (columns, rows), which are overwritten, a group at a time.
 
     Returns the codes in uint8 and the grid of each group.
     """
+    factor, weights = inverse_factor(moment), moment.diagonal()
     codes, grids = torch.empty(weight.shape, dtype=torch.uint8), []
     for group in groups:
         grid = search(weight[group], weights[group], storage)

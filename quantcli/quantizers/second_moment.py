@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import torch
 
-DAMPING = 0.01
-"""What is added to the diagonal, as a share of its mean: that of GPTQ's own code."""
+SHRINKAGE = 0.05
+"""What is added to the diagonal, as a share of itself: a sample's moment overstates how inputs
+depend on each other, and one huge channel must not decide how much all others are damped."""
+
+DAMPING = 1e-4
+"""What else is added to the diagonal, as a share of its mean."""
 
 
 def column_order(moment: torch.Tensor, group_size: int) -> torch.Tensor:
@@ -20,48 +24,45 @@ def column_order(moment: torch.Tensor, group_size: int) -> torch.Tensor:
     return (columns + groups[:, None] * group_size).flatten()
 
 
+def damped(moment: torch.Tensor) -> torch.Tensor:
+    """Return the moment with a mean diagonal of 1, damped until it has a Cholesky factor.
+
+    One without a factor is damped ten times more, and again: as the diagonal outgrows the rest, it
+    will have one. The identity takes the place of zero. Raises `ValueError` if it is not finite.
+    """
+    unit, factor = _scaled(moment), 1.0
+    shrunk = _shrunk(unit, factor)
+    while torch.linalg.cholesky_ex(shrunk.flip(0, 1)).info:  # as `inverse_factor` takes it
+        factor *= 10
+        shrunk = _shrunk(unit, factor)
+    return shrunk
+
+
 def inverse_factor(moment: torch.Tensor) -> torch.Tensor:
-    """Return the upper triangular U with U'U = inverse of the damped moment, (k, k) float32.
+    """Return the upper triangular U with U'U = inverse of a damped moment, (k, k) float32.
 
     It is the factor of GPTQ (Frantar et al. 2022, arXiv 2210.17323, section 3.3, step 3), found
-    without the inverse: with J the reversal of the columns and L the Cholesky factor of JHJ,
-    R = JLJ is upper triangular with H = RR', so U is the inverse of R.
-
-    A moment that has no factor is damped ten times more until it has one: as its diagonal outgrows
-    the rest, it will. Where it is zero, the identity takes its place. Raises `ValueError` if it is
-    not finite.
+    without the inverse: with J the reversal of the columns and L the Cholesky factor of JGJ,
+    R = JLJ is upper triangular with G = RR', so U is the inverse of R.
     """
-    unit, damping = _scaled(moment), DAMPING
-    factor, failed = torch.linalg.cholesky_ex(_damped(unit, damping).flip(0, 1))
-    while failed:
-        damping *= 10
-        factor, failed = torch.linalg.cholesky_ex(_damped(unit, damping).flip(0, 1))
-    upper: torch.Tensor = factor.flip(0, 1)
-    inverse: torch.Tensor = torch.linalg.solve_triangular(upper, torch.eye(len(unit)), upper=True)
+    upper: torch.Tensor = torch.linalg.cholesky(moment.flip(0, 1)).flip(0, 1)
+    inverse: torch.Tensor = torch.linalg.solve_triangular(upper, torch.eye(len(upper)), upper=True)
     return inverse
 
 
-def column_weights(moment: torch.Tensor) -> torch.Tensor:
-    """Return what an error in each column counts, (k,): the damped diagonal, up to a factor."""
-    return _damped(_scaled(moment), DAMPING).diagonal()
-
-
 def _scaled(moment: torch.Tensor) -> torch.Tensor:
-    """Return the moment with a mean diagonal of 1, the identity for zero.
-
-    The mean is over inputs that are not always zero: without them it would depend on how many of
-    those there are. Raises `ValueError` if it is not finite.
-    """
     if not moment.isfinite().all():
         raise ValueError("the second moment is not finite")
     diagonal = moment.diagonal().double()
     live = diagonal[diagonal > 0]
     if not len(live):
         return torch.eye(len(moment))
+    # the mean of the inputs that are not always zero, however many of those there are
     return (moment / live.mean()).float()
 
 
-def _damped(unit: torch.Tensor, damping: float) -> torch.Tensor:
-    damped = unit.clone()
-    damped.diagonal().add_(damping)
-    return damped
+def _shrunk(unit: torch.Tensor, factor: float) -> torch.Tensor:
+    shrunk = unit.clone()
+    diagonal = shrunk.diagonal()
+    diagonal.add_(SHRINKAGE * factor * diagonal + DAMPING * factor)
+    return shrunk

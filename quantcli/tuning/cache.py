@@ -13,6 +13,15 @@ from quantcli.files import parse_json, read_error, write_report
 
 VERSION = 1
 
+_DIFFERENCES = {
+    "fingerprint": "another model",
+    "calibration": "another calibration",
+    "samples": "other samples",
+    "task": "another task",
+    "versions": "other versions of packages",
+}
+"""The keys of a header, and what is said if one differs."""
+
 _AGAIN = "give another --cache FILE, or delete this one to measure again"
 
 
@@ -71,19 +80,39 @@ def load_cache(path: Path, key: CacheKey) -> Measured:
 
     Raises `ModelError` if it is of another model, other samples or another calibration, or damaged.
     """
+    found = _read(path)
+    if found is None:
+        return Measured()
+    header, measured = found
+    own = key.to_dict()
+    for name, what in _DIFFERENCES.items():
+        if header.get(name) != own[name]:
+            raise ModelError(f"{path} was measured with {what}", hint=_AGAIN)
+    return measured
+
+
+def check_cache(path: Path, model: str, fingerprint: str) -> None:
+    """Raise `ModelError` if a file is damaged, or of another model; it need not exist."""
+    found = _read(path)
+    if found is not None and found[0].get("fingerprint") != fingerprint:
+        other = found[0].get("model")
+        raise ModelError(f"{path} is of another model: {other}, not {model}", hint=_AGAIN)
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], Measured] | None:
+    """Return header and measurements in a file, None without one."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return Measured()
+        return None
     except OSError as error:
         raise read_error(error, path) from error
     try:
         values = parse_json(raw)
-        header, version = values["header"], values["version"]
+        header, version = _table(values["header"]), values["version"]
         if version != VERSION:
             raise ModelError(f"{path} has format version {version}, not {VERSION}", hint=_AGAIN)
-        _check(path, header, key)
-        return Measured.parse(values)
+        return header, Measured.parse(values)
     except (ValueError, KeyError, TypeError) as error:
         problem = error.args[0] if isinstance(error, ValueError) else "keys are missing"
         raise ModelError(f"{path} is not a cache of tune: {problem}", hint=_AGAIN) from error
@@ -97,23 +126,6 @@ def save_cache(path: Path, key: CacheKey, measured: Measured) -> None:
         **measured.to_dict(),
     }
     write_report(path, json.dumps(values, indent=1) + "\n")
-
-
-def _check(path: Path, header: Mapping[str, Any], key: CacheKey) -> None:
-    """Raise `ModelError` if the header of a file is not this key."""
-    if header["fingerprint"] != key.fingerprint:
-        raise ModelError(
-            f"{path} is of another model: {header['model']}, not {key.model}", hint=_AGAIN
-        )
-    own = key.to_dict()
-    for name, what in {
-        "calibration": "another calibration",
-        "samples": "other samples",
-        "task": "another task",
-        "versions": "other versions of packages",
-    }.items():
-        if header[name] != own[name]:
-            raise ModelError(f"{path} was measured with {what}", hint=_AGAIN)
 
 
 def _table(values: Any) -> Mapping[str, Any]:

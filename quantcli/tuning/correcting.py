@@ -26,7 +26,7 @@ AIM = 0.985
 """Share of the allowed distance from perfect that is aimed at: a hair's breadth too much fails."""
 
 RETREAT = 0.8
-"""After a failure the score becomes smaller at least by this factor."""
+"""After every failure but the first the score becomes smaller by this factor once more."""
 
 _LIMITS = ("<=", "<", ">=", ">")
 
@@ -76,6 +76,8 @@ class Correction:
             self._learn(self.trials[-1])
             limit = self._next()
             best = self.smallest_passing
+            if self._is_beyond_reach(self.trials[-1]):
+                break
             if best is not None and (limit <= best.choice.score / CLOSE or not self._steers()):
                 break
         return self.smallest_passing or self.closest
@@ -104,7 +106,9 @@ class Correction:
         """Return the score to try next: between what passed and what failed."""
         passed = max((t.choice.score for t in self.trials if t.passed), default=0.0)
         failed = min((t.choice.score for t in self.trials if not t.passed), default=math.inf)
-        found = min(self.allowed(), failed * (RETREAT if not passed else 1.0))
+        # the first failure corrects the prediction; where that is not enough, larger steps follow
+        steps = 0 if passed else max(0, len(self.trials) - 1)
+        found = min(self.allowed(), failed * RETREAT**steps)
         if passed and not passed < found < failed:
             return passed if failed < math.inf else found
         return found
@@ -116,6 +120,12 @@ class Correction:
 
     def _was_tried(self, choice: Choice) -> bool:
         return any(trial.choice.chosen == choice.chosen for trial in self.trials)
+
+    def _is_beyond_reach(self, trial: Trial) -> bool:
+        """Return whether only gates failed that do not follow the score, such as on latency."""
+        followed = {link.metric for gate in self.gates for link in self._links_of(gate)}
+        failed = {verdict.metric for verdict in trial.report.judgement.failed}
+        return bool(failed) and failed.isdisjoint(followed)
 
     def _steers(self) -> bool:
         return any(True for gate in self.gates for _ in self._links_of(gate))

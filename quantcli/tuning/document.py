@@ -24,19 +24,13 @@ def is_tuned(path: Path) -> bool:
         return False
 
 
-def recipe_text(
-    tuned: Tuned,
-    keys: Mapping[str, Any],
-    *,
-    calibration: str,
-    sample_hash: str,
-    versions: Mapping[str, str],
-) -> str:
+def recipe_text(tuned: Tuned, keys: Mapping[str, Any], calibration: str) -> str:
     """Return the recipe as TOML; `keys` are those of the recipe, tables included."""
+    versions = tuned.report.comparison.versions
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     comments = [
         f"{FIRST_LINE}: {_claim(tuned)}.",
-        *_measured(tuned, sample_hash),
+        *_measured(tuned),
         *_made(keys, tuned, calibration),
         f"Measured with {packages}.",
     ]
@@ -51,17 +45,18 @@ def _claim(tuned: Tuned) -> str:
     return f"{origin} in {size}"
 
 
-def _measured(tuned: Tuned, sample_hash: str) -> Iterator[str]:
+def _measured(tuned: Tuned) -> Iterator[str]:
     """Yield the metrics of the gates and of the frontier, a line each."""
-    names = dict.fromkeys(
-        [*(verdict.metric for verdict in tuned.verdicts), *tuned.frontier[0].metrics]
-    )
+    comparison, verdicts = tuned.report.comparison, tuned.report.judgement.verdicts
+    asked = (verdict.metric for verdict in verdicts)
+    names = dict.fromkeys([*asked, *tuned.frontier[0].metrics])
+    samples = plural(comparison.samples, "sample")
     yield (
-        f"Compared as {tuned.task} on {plural(tuned.samples, 'sample')} that the search did not "
-        f"use (sha256 {sample_hash[:16]}):"
+        f"Compared as {comparison.task} on {samples} that the search did not use "
+        f"(sha256 {comparison.sample_hash[:16]}):"
     )
     for name in names:
-        found = tuned.metrics.get(name)
+        found = comparison.metrics.get(name)
         if found is not None:
             interval = show_interval(name, found.low, found.high)
             yield f"  {name} {show(name, found.value)}{f' ({interval})' if interval else ''}"

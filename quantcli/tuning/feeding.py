@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quantcli.calibrating.feeding import Fed, feed
+from quantcli.comparison.engine.feeding import FeedOptions, feed_first
 from quantcli.comparison.engine.sides import Side
+from quantcli.comparison.engine.tasks import find_task
+from quantcli.comparison.engine.ways import ways
 from quantcli.comparison.inputs.feeds import hash_feeds
+from quantcli.comparison.request import MAX_TOKENS
 from quantcli.comparison.samples import SampleOptions
 from quantcli.comparison.tasks import TASKS
 
@@ -38,3 +42,13 @@ def feed_search(side: Side, *, task: str | None, seed: int) -> Fed:
     kept = {index for indices in kinds.values() for index in indices[-wanted:]}
     feeds = tuple(each for index, each in enumerate(more.feeds) if index in kept)
     return replace(more, feeds=feeds, sample_hash=hash_feeds(feeds, more.task))
+
+
+def check_samples(side: Side, samples: SampleOptions, *, task: str | None) -> None:
+    """Make the inputs that both models are compared on, as `compare` would.
+
+    Raises `UsageError` for samples that do not fit, before any model was loaded.
+    """
+    found = ways(find_task(side, task), asked=task is not None, own_samples=samples.own)
+    options = FeedOptions(samples=samples, max_tokens=MAX_TOKENS, generate=False)
+    feed_first(side, side.make_kit(), options, found)

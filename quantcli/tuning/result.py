@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantcli.comparison.gates import Verdict
-from quantcli.comparison.results import Measurement
+from quantcli.comparison.reports import Report
 from quantcli.text import layer_pattern
 from quantcli.tuning.menu import Assignment, Menu
 
@@ -43,24 +42,24 @@ class Share:
 class Tuned:
     """A recipe that `tune` wrote, and how good it is.
 
-    `met` says whether the gates hold, or the size is kept. `trials` is how many models were
-    written and compared, `nbytes` and `ratio` are those of the output of the recipe.
+    `report` compares the model that the recipe makes, of `nbytes`, with the original. `trials` is
+    how many models were written and compared to find it.
     """
 
     model: str
     revision: str | None
     recipe: Path
-    met: bool
-    verdicts: tuple[Verdict, ...]
+    report: Report
     nbytes: int
     ratio: float
-    metrics: Mapping[str, Measurement]
-    task: str
-    samples: int
     frontier: tuple[FrontierPoint, ...]
     shares: tuple[Share, ...]
     trials: int
-    notices: tuple[str, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether the gates hold, or the size is kept."""
+        return self.report.passed
 
     def __fspath__(self) -> str:
         return str(self.recipe)

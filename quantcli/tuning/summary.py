@@ -17,22 +17,16 @@ def sum_up(
     menu: Menu, correction: Correction, trial: Trial, recipe: Path, revision: str | None
 ) -> Tuned:
     """Return what was found; `trial` is the one that the recipe makes."""
-    comparison = trial.report.comparison
     return Tuned(
         model=menu.model,
         revision=revision,
         recipe=recipe,
-        met=trial.passed,
-        verdicts=trial.report.judgement.verdicts,
+        report=trial.report,
         nbytes=trial.choice.nbytes,
         ratio=menu.ratio(trial.choice.nbytes),
-        metrics=comparison.metrics,
-        task=comparison.task,
-        samples=comparison.samples,
         frontier=tuple(frontier(menu, correction, trial)),
         shares=shares_of(menu, trial.choice.chosen),
         trials=len(correction.trials),
-        notices=comparison.notices,
     )
 
 

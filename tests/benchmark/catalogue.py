@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from benchmark import experiments, mixtures, weights
+from benchmark import experiments, fidelity, mixtures, weights
 
 if TYPE_CHECKING:
     from benchmark.experiments import Setting
@@ -24,4 +24,5 @@ EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
     "compare": experiments.compare,
     "dequantize": weights.dequantize,
     "inspect": weights.inspect,
+    **dict(fidelity.every()),
 }

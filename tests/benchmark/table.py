@@ -58,11 +58,12 @@ def _cells(result: Result) -> tuple[str, ...]:
     row = result.row
     ratio = result.theirs is not None
     unit = "" if ratio else row.unit
+    other = result.theirs if ratio else result.beside
     return (
         row.what,
-        f"at most {_number(row.bar, unit)}",
+        f"at {'least' if row.at_least else 'most'} {_number(row.bar, unit)}",
         _number(result.ours, row.unit),
-        "" if result.theirs is None else _number(result.theirs, row.unit),
+        "" if other is None else _number(other, row.unit),
         f"{result.value:.2f}" if ratio else _number(result.value, unit),
         "met" if result.met else "missed",
     )
@@ -73,7 +74,7 @@ def _number(value: float, unit: str) -> str:
         return f"{value / 1e6:.0f} MB"
     if unit == "s":
         return f"{value:.2f} s"
-    return f"{value:g}"
+    return f"{value:.4g}"
 
 
 def _processor() -> str:

@@ -208,8 +208,8 @@ def test_config_that_is_not_json(directory):
 
 
 def test_newer_version(directory):
-    reconfigure(directory, lambda config: config["quantization_config"].update(version=4))
-    with refuses(ModelError, "4", "3", hint=("upgrade", "quantcli")):
+    reconfigure(directory, lambda config: config["quantization_config"].update(version=5))
+    with refuses(ModelError, "5", "4", hint=("upgrade", "quantcli")):
         quantcli.load(directory)
 
 

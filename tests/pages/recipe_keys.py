@@ -64,7 +64,7 @@ def key_table(name: str) -> str:
             f"`{key}`",
             _type(properties[key]),
             _default(field),
-            _option(key) and f"`{_option(key)}`",
+            _option(name, key) and f"`{_option(name, key)}`",
             _meaning(name, key),
         )
         for key, field in model.model_fields.items()
@@ -99,8 +99,10 @@ def _parameter(key: str) -> Any:
     return next((p for p in parameters if p.name == key and p.opts[0].startswith("-")), None)
 
 
-def _option(key: str) -> str:
-    parameter = _parameter(key)
+def _option(table: str, key: str) -> str:
+    if (table, key) == ("recipe", "calibration"):
+        return ""  # the option of that name takes a file
+    parameter = _parameter(f"calibration_{key}" if table == "calibration" else key)
     return parameter.opts[-1] if parameter else ""
 
 

@@ -83,6 +83,15 @@ def test_a_dry_run_writes_nothing(run, pipeline_folder, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_activations_of_a_pipeline_are_refused(run, pipeline_folder, tmp_path):
+    code, _, err = run("quantize", pipeline_folder("sd"), "-o", "out", "--activations", "int8")
+    assert code == 2
+    error, hint = err.splitlines()
+    assert_says(error, "pipeline", "activations")
+    assert_says(hint, "--activations")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_recipe_has_rules_for_components(run, pipeline_folder, tmp_path):
     (tmp_path / "recipe.toml").write_text(
         'weights = "int4"\n'

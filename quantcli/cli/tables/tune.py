@@ -57,9 +57,10 @@ def _frontier(tuned: Tuned) -> Table:
 
 
 def _gates(tuned: Tuned) -> Table:
-    title = f"gates: {tuned.task}, {plural(tuned.samples, 'sample')}"
+    comparison = tuned.report.comparison
+    title = f"gates: {comparison.task}, {plural(comparison.samples, 'sample')}"
     table = make_table(title, ["gate"], ["value", "verdict"])
-    for verdict in tuned.verdicts:
+    for verdict in tuned.report.judgement.verdicts:
         value, limit = show_apart(verdict.metric, verdict.value, verdict.limit)
         table.add_row(f"{verdict.metric} {verdict.operator} {limit}", value, verdict.outcome)
     return table

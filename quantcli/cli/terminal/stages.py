@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COUNTED: dict[Stage, str] = {
     "calibrating": "samples",
-    "measuring": "groups of modules",
+    "measuring": "measurements",
     "comparing": "samples",
 }
 """What the progress of a stage counts, if it is not bytes."""
