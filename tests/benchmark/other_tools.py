@@ -5,7 +5,7 @@ embedding aside, and puts the rounded values back, so that all are measured by t
 `--also NAME=FOLDER` plain checkpoints are measured too, such as `quantcli dequantize` writes. Run
 it in an environment of its own: the tools want other versions of transformers than quantcli.
 
-    pip install torch transformers hqq llmcompressor auto-round
+    pip install torch transformers hqq llmcompressor
 """
 
 from __future__ import annotations
@@ -73,25 +73,9 @@ def llmcompressor(model: Model, passages: Passages, group: int) -> float:
     return 4 + 20 / group
 
 
-def autoround(model: Model, passages: Passages, group: int) -> float:
-    """AutoRound with 50 iterations a layer, a scale in 16 bits and a zero in 4 for a group."""
-    from auto_round import AutoRound
-
-    tokenizer = AutoTokenizer.from_pretrained(model.name_or_path)
-    layout = {"bits": 4, "group_size": group, "sym": False}
-    samples = {"nsamples": len(passages), "seqlen": texts.LENGTH, "batch_size": 8}
-    tuner = AutoRound(
-        model, tokenizer, **layout, **samples, dataset=passages, iters=50, device_map="cpu"
-    )
-    tuned, _ = tuner.quantize()
-    model.load_state_dict(tuned.state_dict(), strict=False)
-    return 4 + 20 / group
-
-
 TOOLS: dict[str, tuple[str, Callable[[Model, Passages, int], float]]] = {
     "HQQ": ("hqq", hqq),
     "GPTQ of llm-compressor": ("llmcompressor", llmcompressor),
-    "AutoRound": ("auto_round", autoround),
 }
 """Each tool, with the package that it needs."""
 
