@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from quantcli.calibrating.store import FILE
 from quantcli.calibration import COUNTS, MAXIMUM, MOMENT, ROWS, Calibration, Header
 from quantcli.calibration.header import is_calibration
 from quantcli.calibration.names import stored_name
@@ -14,9 +15,6 @@ from quantcli.errors import ModelError
 from quantcli.execute.shard import ShardFile
 from quantcli.frozen.staging import FileStaging, digest_of
 from quantcli.kinds.layout import Stored
-
-FILE = "calibration.safetensors"
-"""The name of the file until it is complete."""
 
 
 def add(calibrations: Sequence[Calibration], output: Path, *, overwrite: bool) -> None:

@@ -55,9 +55,10 @@ def prepare_calibration(request: CalibrateRequest) -> Making:
 
     Raises `UsageError` for samples that do not fit, `ModelError` for a model that cannot be run.
     """
-    source = _read(request)
+    files = find_files(request.model, request.revision, progress=request.show_downloads)
+    source = _read(request, files)
     side = model_side(
-        _files(request),
+        files,
         trust_remote_code=request.trust_remote_code,
         class_name=request.class_name,
     )
@@ -115,12 +116,7 @@ def _write(making: Making, request: CalibrateRequest, progress: Progress) -> int
     return len(passes.items)
 
 
-def _files(request: CalibrateRequest) -> ModelFiles:
-    return find_files(request.model, request.revision, progress=request.show_downloads)
-
-
-def _read(request: CalibrateRequest) -> Source:
-    files = _files(request)
+def _read(request: CalibrateRequest, files: ModelFiles) -> Source:
     if is_pipeline(files):
         raise UsageError(
             f"{request.model} is a pipeline; only models can be calibrated",

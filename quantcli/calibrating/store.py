@@ -15,7 +15,7 @@ from quantcli.calibrating.sums import Sums
 from quantcli.calibrating.targets import Target
 from quantcli.calibration import COUNTS, MAXIMUM, MOMENT, ROWS
 from quantcli.calibration.names import stored_name
-from quantcli.execute.shard import layout
+from quantcli.execute.shard import layout, write_all
 from quantcli.files import read_json, write_json
 from quantcli.kinds.layout import Stored
 
@@ -66,7 +66,7 @@ class Store:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(self._folder / FILE, flags, 0o666)
         os.truncate(self._descriptor, self._size)
-        os.pwrite(self._descriptor, self._header, 0)
+        write_all(self._descriptor, memoryview(self._header), 0)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -102,11 +102,8 @@ class Store:
             self._write(stored_name(name, what), item.matrices.start * tensor[0].nbytes, tensor)
 
     def _write(self, name: str, start: int, tensor: torch.Tensor) -> None:
-        view = tensor.reshape(-1).view(torch.uint8).numpy().data
-        written = 0
-        while written < len(view):
-            place = self._offsets[name] + start + written
-            written += os.pwrite(self._descriptor, view[written:], place)
+        raw = tensor.reshape(-1).view(torch.uint8).numpy()
+        write_all(self._descriptor, raw.data, self._offsets[name] + start)
 
     def _note(self, position: tuple[int, int]) -> None:
         self.position = position

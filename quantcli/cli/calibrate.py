@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from quantcli.cli import options, sampling
 from quantcli.cli.completing import completers
 from quantcli.cli.interrupt import interrupted, unwind_on_interrupt
 from quantcli.cli.terminal.output import print_json, print_result, print_sentence, warn
-from quantcli.comparison.tasks import TASKS
+from quantcli.cli.terminal.streams import can_redraw
 from quantcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,26 +41,13 @@ Output = Annotated[
     Path,
     typer.Option("-o", "--output", metavar="FILE", callback=options.home, help="Output file."),
 ]
-Task = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        metavar="TASK",
-        autocompletion=completers.one_of([*TASKS]),
-        help="Run the model as for this task of compare. [default: from the architecture]",
-    ),
-]
+Task = Annotated[str | None, sampling.task("Run the model as for this task of compare.")]
 Text = Annotated[
-    list[str] | None,
-    typer.Option("--text", metavar="TEXT", help="A text to run the model on; repeatable."),
+    list[str] | None, sampling.repeatable("text", "TEXT", "A text to run the model on")
 ]
-Image = Annotated[
-    list[str] | None,
-    typer.Option("--image", metavar="FILE", help="An image to run it on; repeatable."),
-]
+Image = Annotated[list[str] | None, sampling.repeatable("image", "FILE", "An image to run it on")]
 Audio = Annotated[
-    list[str] | None,
-    typer.Option("--audio", metavar="FILE", help="An audio file to run it on; repeatable."),
+    list[str] | None, sampling.repeatable("audio", "FILE", "An audio file to run it on")
 ]
 MaxTokens = Annotated[
     int | None,
@@ -152,7 +140,7 @@ def calibrate(
         memory=None if memory is None else options.parse_size(memory),
         revision=revision,
         trust_remote_code=trust_remote_code,
-        show_downloads=not quiet,
+        show_downloads=can_redraw(sys.stderr) and not quiet,
         overwrite=overwrite,
     )
     if not quiet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,26 +11,27 @@ from quantcli.cli.completing import completers
 from quantcli.cli.options import home
 from quantcli.comparison.tasks import TASKS
 
-Task = Annotated[
-    str | None,
-    typer.Option(
+
+def task(text: str) -> Any:
+    """Return the option for a task; `text` says what is done as it."""
+    return typer.Option(
         "--task",
         metavar="TASK",
         autocompletion=completers.one_of([*TASKS]),
-        help=f"Compare as: {', '.join(TASKS)}. [default: from the architecture]",
-    ),
-]
-Text = Annotated[
-    list[str] | None,
-    typer.Option("--text", metavar="TEXT", help="A text to feed both models; repeatable."),
-]
-Image = Annotated[
-    list[str] | None,
-    typer.Option("--image", metavar="FILE", help="An image to feed both models; repeatable."),
-]
+        help=f"{text} [default: from the architecture]",
+    )
+
+
+def repeatable(name: str, value: str, text: str) -> Any:
+    """Return the option for samples of one kind, given one by one."""
+    return typer.Option(f"--{name}", metavar=value, help=f"{text}; repeatable.")
+
+
+Task = Annotated[str | None, task(f"Compare as: {', '.join(TASKS)}.")]
+Text = Annotated[list[str] | None, repeatable("text", "TEXT", "A text to feed both models")]
+Image = Annotated[list[str] | None, repeatable("image", "FILE", "An image to feed both models")]
 Audio = Annotated[
-    list[str] | None,
-    typer.Option("--audio", metavar="FILE", help="An audio file to feed both models; repeatable."),
+    list[str] | None, repeatable("audio", "FILE", "An audio file to feed both models")
 ]
 Data = Annotated[
     str | None,

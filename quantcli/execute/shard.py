@@ -40,7 +40,7 @@ class ShardFile:
         )
         try:
             _reserve(self._descriptor, size)
-            _write_all(self._descriptor, memoryview(header), 0)
+            write_all(self._descriptor, memoryview(header), 0)
         except OSError:
             os.close(self._descriptor)
             raise
@@ -52,7 +52,7 @@ class ShardFile:
         """Write elements of a stored tensor, from flat index `start` on."""
         raw = values.reshape(-1).view(torch.uint8).numpy()
         offset = self._offsets[name] + start * values.dtype.itemsize
-        _write_all(self._descriptor, raw.data, offset)
+        write_all(self._descriptor, raw.data, offset)
 
     def finish(self) -> None:
         """Flush to disk and give the file its name."""
@@ -121,7 +121,8 @@ def _reserve(descriptor: int, size: int) -> None:
     os.truncate(descriptor, size)
 
 
-def _write_all(descriptor: int, view: memoryview, offset: int) -> None:
+def write_all(descriptor: int, view: memoryview, offset: int) -> None:
+    """Write all bytes of a view into a file, from `offset` on. Raises `OSError`."""
     written = 0
     while written < len(view):
         written += os.pwrite(descriptor, view[written:], offset + written)
