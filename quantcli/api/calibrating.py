@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.api.samples import sample_options
 from quantcli.calibrating.request import MAX_TOKENS, CalibrateRequest
 from quantcli.calibration.header import is_calibration
 from quantcli.errors import UsageError
@@ -71,7 +70,7 @@ def make_calibrate_request(
         model=model_name(model),
         output=output,
         task=samples.task,
-        samples=sample_options(samples),
+        samples=samples.options(),
         max_tokens=samples.max_tokens or MAX_TOKENS,
         self_generated=samples.self_generated,
         **options,

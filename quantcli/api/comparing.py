@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from quantcli.api.freezing import default_output
 from quantcli.api.request import make_request
-from quantcli.api.samples import sample_options
 from quantcli.comparison.gates import (
     NAMED,
     Gate,
@@ -61,7 +60,7 @@ def make_compare_request(  # noqa: PLR0913 - each is an option of the command li
         original=first,
         quantized=second,
         task=compared.task,
-        samples=sample_options(compared),
+        samples=compared.options(),
         max_tokens=compared.max_tokens or MAX_TOKENS,
         generate=compared.generate,
         requirements=_requirements(base.gates, gates or GateOptions()),

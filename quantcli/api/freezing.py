@@ -246,8 +246,8 @@ def _calibrated(
     request: Request, source: Source | PipelineSource, calibration: Calibration
 ) -> Plan:
     """Return the plan of a request with its calibration."""
-    with_file = replace(request, calibration=calibration.path)
-    return replace(decide(with_file, source), calibration=calibration.described())
+    decided = decide(request, source, calibration)
+    return replace(decided, calibration=calibration.described())
 
 
 def _digest(decided: Plan, source: Source | PipelineSource) -> str:

@@ -171,8 +171,13 @@ def source_at(
     return read_pipeline(checkpoint, rest=rest, trust_remote_code=trusted, here=local)
 
 
-def decide(request: Request, source: Source | PipelineSource) -> Plan:
-    """Return the plan of a request for a source: a `PipelinePlan` for a pipeline."""
+def decide(
+    request: Request, source: Source | PipelineSource, calibration: Calibration | None = None
+) -> Plan:
+    """Return the plan of a request for a source: a `PipelinePlan` for a pipeline.
+
+    `calibration` is one that is open already, in place of the request's file.
+    """
     from quantcli.planning import Source, make_plan
 
     if isinstance(source, Source):
@@ -180,7 +185,7 @@ def decide(request: Request, source: Source | PipelineSource) -> Plan:
             request.recipe,
             source,
             max_shard_size=request.max_shard_size,
-            calibration=calibration_of(request, source),
+            calibration=calibration or calibration_of(request, source),
         )
     if request.recipe.optimizer == "gptq":
         raise UsageError(

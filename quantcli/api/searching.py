@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from quantcli.api.comparing import compare_request, make_compare_request
 from quantcli.api.freezing import quantize_request
 from quantcli.api.request import open_model, read_model
-from quantcli.api.samples import sample_options
 from quantcli.calibration import Calibration
 from quantcli.checkpoint.fingerprint import fingerprint
 from quantcli.comparison.engine.opening import open_side
@@ -72,7 +71,7 @@ def open_subject(request: TuneRequest) -> Subject:
     fed = feed_search(side, task=task, seed=seed)
     check_gates(request.gates, fed.task, coverage_known=True)
     _check_sizes(request, menu)
-    check_samples(side, sample_options(request.samples), task=task)
+    check_samples(side, request.samples.options(), task=task)
     found = fingerprint(source.checkpoint)
     if request.cache is not None:
         check_cache(request.cache, request.model, found)

@@ -17,7 +17,6 @@ from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.family import UnsuitedError
 from quantcli.comparison.results import SideSummary
-from quantcli.comparison.samples import SampleOptions
 from quantcli.errors import ModelError, UsageError
 from quantcli.frozen.calibrated import CalibratedActivations
 from quantcli.kinds.activations import QuantizesActivations
@@ -59,15 +58,7 @@ def feed_samples(
         config=source.checkpoint.config,
         model_class=type(source.skeleton.model),
     )
-    samples = SampleOptions(
-        text=table.text,
-        image=table.image,
-        audio=table.audio,
-        data=table.data,
-        limit=table.samples,
-        seed=table.seed or 0,
-    )
-    return feed(side, samples, task=table.task, max_tokens=table.max_tokens or MAX_TOKENS)
+    return feed(side, table.options(), task=table.task, max_tokens=table.max_tokens or MAX_TOKENS)
 
 
 def calibrate_activations(folder: Path, plan: Plan, fed: Fed, *, progress: Progress) -> Scales:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from quantcli.execute.shard import layout
+from quantcli.execute.shard import layout, write_all
 from quantcli.planning import Plan
 
 
@@ -38,7 +38,7 @@ def _write(path: Path, values: Mapping[int, bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         for offset, raw in values.items():
-            os.pwrite(descriptor, raw, offset)
+            write_all(descriptor, memoryview(raw), offset)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

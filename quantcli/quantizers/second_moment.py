@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 SHRINKAGE = 0.05
-"""What is added to the diagonal, as a share of itself. Measured, it is as good as GPTQ's own share of
-the mean, which one huge channel would decide for all others."""
+"""What is added to the diagonal, as a share of itself: measured as good as GPTQ's own share of the
+mean, which one huge channel would decide for all others."""
 
 DAMPING = 1e-4
 """What else is added to the diagonal, as a share of its mean."""

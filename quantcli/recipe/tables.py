@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from quantcli.comparison.gates import NAMED, named_gate, option, parse_gate, parse_regression
+from quantcli.comparison.samples import SampleOptions
 from quantcli.errors import UsageError
 from quantcli.recipe.refusals import key_path, usage_error
 from quantcli.recipe.values import Count, File, Limit, Seed, Switch, Task, Text, refusing
@@ -70,6 +71,17 @@ class Sampling(Table):
             "data": self.data and str(folder / self.data),
         }
         return self.model_copy(update=paths)
+
+    def options(self) -> SampleOptions:
+        """Return the samples that this table asks for."""
+        return SampleOptions(
+            text=self.text,
+            image=self.image,
+            audio=self.audio,
+            data=self.data,
+            limit=self.samples,
+            seed=self.seed or 0,
+        )
 
     def override(self, other: Sampling) -> Self:
         """Return this table with what `other` sets on top.
