@@ -12,9 +12,7 @@ import torch
 
 from quantcli.calibrating.feeding import Fed, fall_back, feed
 from quantcli.calibrating.request import MAX_TOKENS
-from quantcli.comparison.engine.seeds import seeded
 from quantcli.comparison.engine.sides import Side
-from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.family import UnsuitedError
 from quantcli.comparison.results import SideSummary
 from quantcli.errors import ModelError, UsageError
@@ -97,13 +95,11 @@ def calibrate(fed: Fed, model: Any, progress: Progress) -> None:
     """
     from optimum.quanto import Calibration as QuantoCalibration
 
-    seed = fed.options.samples.seed
     progress.start(len(fed.feeds))
     try:
         with torch.no_grad(), QuantoCalibration(momentum=MOMENTUM, streamline=STREAMLINE):
-            for index, each in enumerate(fed.feeds):
-                with seeded(seed + index):
-                    fed.family.run(model, each, Clock(on=False), None)
+            for index in range(len(fed.feeds)):
+                fed.run(model, index)
                 progress.advance(1)
     finally:
         progress.stop()

@@ -76,9 +76,7 @@ def prepare_calibration(request: CalibrateRequest) -> Making:
     model = side.load("cpu")
     if request.self_generated:
         fed = write_samples(fed, model, request.max_tokens)
-    observed = Observed(
-        model=model, weights=Weights(model, targets), fed=fed, seed=request.samples.seed
-    )
+    observed = Observed(model=model, weights=Weights(model, targets), fed=fed)
     observed, shared = trace(observed)
     header = _header(request, source, observed.fed, shared)
     return Making(source=source, observed=observed, shared=shared, header=header, memory=memory)

@@ -13,10 +13,7 @@ from quantcli.calibrating.sharing import Shared, Trace
 from quantcli.calibrating.store import Store
 from quantcli.calibrating.sums import Sums
 from quantcli.calibrating.targets import Weights
-from quantcli.comparison.engine.seeds import seeded
-from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.family import UnsuitedError
-from quantcli.comparison.inputs.feeds import Feed
 
 if TYPE_CHECKING:
     from quantcli.execute import Progress
@@ -33,12 +30,11 @@ class Observed:
     model: Any
     weights: Weights
     fed: Fed
-    seed: int
 
-    def run(self, index: int, feed: Feed, sink: Sink) -> None:
-        """Run one sample; the same one always gets the same random numbers."""
-        with seeded(self.seed + index), Observer(self.model, self.weights, sink):
-            self.fed.family.run(self.model, feed, Clock(on=False), None)
+    def run(self, index: int, sink: Sink) -> None:
+        """Run one sample."""
+        with Observer(self.model, self.weights, sink):
+            self.fed.run(self.model, index)
 
 
 def trace(observed: Observed) -> tuple[Observed, Shared]:
@@ -48,10 +44,10 @@ def trace(observed: Observed) -> tuple[Observed, Shared]:
     Raises `UnsuitedError` if it runs on none.
     """
     found, feeds = Trace(), observed.fed.feeds
-    first = {feed.output: (index, feed) for index, feed in reversed([*enumerate(feeds)])}
+    first = {feed.output: index for index, feed in reversed([*enumerate(feeds)])}
     try:
-        for index, feed in first.values():
-            observed.run(index, feed, found)
+        for index in first.values():
+            observed.run(index, found)
     except UnsuitedError as error:
         return trace(replace(observed, fed=fall_back(observed.fed, error)))
     return observed, found.shared(observed.weights.targets.values())
@@ -89,8 +85,8 @@ class Passes:
         start = store.position[1]
         store.restore(sums)
         saved = time.monotonic()
-        for index, feed in enumerate(self._observed.fed.feeds[start:], start):
-            self._observed.run(index, feed, sums)
+        for index in range(start, len(self._observed.fed.feeds)):
+            self._observed.run(index, sums)
             progress.advance(1)
             if time.monotonic() - saved > SAVE_SECONDS:
                 store.save(sums, (number, index + 1))

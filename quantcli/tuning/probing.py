@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from quantcli.comparison.engine.seeds import seeded
 from quantcli.comparison.engine.spool import Spool
-from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.family import Outputs
 
 if TYPE_CHECKING:
@@ -87,11 +85,8 @@ class Probe:
         return {name: measured.value for name, measured in metrics.items()}
 
     def _run(self, index: int, reference: Outputs | None) -> Outputs:
-        seed = self.fed.options.samples.seed + index
-        with torch.inference_mode(), seeded(seed):
-            return self.fed.family.run(
-                self._model, self.fed.feeds[index], Clock(on=False), reference
-            )
+        with torch.inference_mode():
+            return self.fed.run(self._model, index, reference)
 
 
 def score(metrics: Mapping[str, float]) -> float:

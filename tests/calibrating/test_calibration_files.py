@@ -65,11 +65,11 @@ def test_an_interrupted_run_goes_on(mixtral, whole, tmp_path, monkeypatch):
     ran = []
     observed = run.Observed.run
 
-    def interrupt(self, index, feed, sink):
+    def interrupt(self, index, sink):
         ran.append(index)
         if len(ran) == 6:
             raise KeyboardInterrupt
-        observed(self, index, feed, sink)
+        observed(self, index, sink)
 
     monkeypatch.setattr(run.Observed, "run", interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
+from quantcli.comparison.engine.seeds import seeded
 from quantcli.comparison.engine.sides import Side
 from quantcli.comparison.engine.tasks import model_class
 from quantcli.comparison.engine.ways import Way, fallback_notice, last_error
+from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.embeddings import Embedding
-from quantcli.comparison.families.family import Family, Setting, UnsuitedError
+from quantcli.comparison.families.family import Family, Outputs, Setting, UnsuitedError
 from quantcli.comparison.families.whole import AllOutputs
 from quantcli.comparison.inputs.feeds import Feed, hash_feeds
 from quantcli.comparison.inputs.kit import Kit
@@ -60,6 +63,11 @@ class Fed:
     def task(self) -> str:
         """The name of the task that the model is run as."""
         return self.way.task.name
+
+    def run(self, model: Any, index: int, reference: Outputs | None = None) -> Outputs:
+        """Run a model on one sample, untimed; the same one always gets the same random numbers."""
+        with seeded(self.options.samples.seed + index):
+            return self.family.run(model, self.feeds[index], Clock(on=False), reference)
 
 
 def feed_first(
