@@ -52,6 +52,12 @@ def calibration(tiny_model, tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="module")
+def of_another_model(calibration):
+    """Return a calibration that is made before a test forbids to load models."""
+    return calibration("llama-tied")
+
+
 def test_the_smallest_model_that_meets_a_gate(tune, tiny_model, calibration, monkeypatch):
     folder, file = tiny_model("bert"), calibration("bert")
     found = tune(folder, "--gate", "cosine_text>=0.999", "--calibration", file, "--cache", "cache")
@@ -133,10 +139,10 @@ def test_files_that_are_there_already(fails, tiny_model, tmp_path):
 
 
 @pytest.mark.usefixtures("unloaded")
-def test_a_calibration_of_another_model(fails, tiny_model, calibration):
+def test_a_calibration_of_another_model(of_another_model, fails, tiny_model):
     code, message, _ = fails(
         "tune", tiny_model("bert"), "--max-size-ratio", "0.5", "-o", "x.toml",
-        "--calibration", calibration("llama-tied"),
+        "--calibration", of_another_model,
     )  # fmt: skip
     assert code == 3
     assert "weights are not those of" in message
