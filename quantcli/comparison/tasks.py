@@ -29,7 +29,7 @@ _PAIRED_LIMITS = {"text": 16, "image": 16, "audio": 8}
 _PIPELINE_LIMITS = {"text": 4}
 """For pipelines, which run a model several times for every sample."""
 
-_CALIBRATION = {"text": 224, "image": 48, "audio": 16}
+_CALIBRATION = {"text": 480, "image": 48, "audio": 16}
 _PASSAGES = {"text": 64}
 """For models that take long texts, which are cut into passages of equal length."""
 _PAIRED_CALIBRATION = {"text": 48, "image": 48, "audio": 16}

@@ -83,8 +83,8 @@ def test_a_sequence_to_sequence_model_writes_its_labels(with_tokenizer):
 @pytest.mark.parametrize(
     ("kind", "task", "count"),
     [
-        pytest.param("bert", "text-embedding", 224, id="embedding"),
-        pytest.param("bert-classifier", "text-classification", 224, id="classifier"),
+        pytest.param("bert", "text-embedding", 480, id="embedding"),
+        pytest.param("bert-classifier", "text-classification", 480, id="classifier"),
     ],
 )
 def test_other_text_models_get_each_text(kind, task, count, with_tokenizer):

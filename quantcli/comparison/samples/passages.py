@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
 
@@ -15,24 +16,46 @@ BLOCK = 2000
 SHORT = 3
 """Hand-written texts between two blocks, in joined texts."""
 
+SENTENCE = 40
+"""Characters of the shortest sentence of documentation: what is shorter is a heading or a sign."""
+
+_END_OF_SENTENCE = re.compile(r"(?<=[.:])\s(?=[A-Z])")
+
 
 def calibration_texts(seed: int) -> list[str]:
-    """Return the hand-written texts, then blocks of `pydoc_data.topics` in an order by the seed."""
-    return [*CALIBRATION_TEXTS, *_blocks(seed)]
+    """Return the hand-written texts, then sentences of documentation in an order by the seed.
+
+    Sentences, because every token counts the same in a second moment: a few whole pages would
+    outweigh all the other texts.
+    """
+    return [*CALIBRATION_TEXTS, *_shuffled([*dict.fromkeys(_sentences())], seed)]
 
 
 def joined_texts(seed: int) -> list[str]:
-    """Return the same texts to be joined: each block is followed by a few hand-written ones."""
+    """Return blocks of documentation to be joined, each followed by a few hand-written texts."""
     short = _shuffled(CALIBRATION_TEXTS, seed)
     groups = [short[i : i + SHORT] for i in range(0, len(short), SHORT)]
     mixed = zip_longest(_blocks(seed), groups, fillvalue=())
     return [*chain.from_iterable((block, *group) for block, group in mixed)]
 
 
+def _sentences() -> Iterator[str]:
+    """Yield the first sentence of each paragraph, on one line."""
+    for page in _pages():
+        for paragraph in page.split("\n\n"):
+            sentence = _END_OF_SENTENCE.split(" ".join(paragraph.split()))[0]
+            if len(sentence) >= SENTENCE:
+                yield sentence
+
+
 def _blocks(seed: int) -> list[str]:
+    return _shuffled([block for page in _pages() for block in _split(page)], seed)
+
+
+def _pages() -> list[str]:
     from pydoc_data.topics import topics
 
-    return _shuffled([block for name in sorted(topics) for block in _split(topics[name])], seed)
+    return [topics[name] for name in sorted(topics)]
 
 
 def _shuffled(texts: Sequence[str], seed: int) -> list[str]:
