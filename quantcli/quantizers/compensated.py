@@ -3,8 +3,9 @@
 The output error of a weight W rounded to Q is tr((W - Q) G (W - Q)'), with G the second moment of
 its inputs. GPTQ (Frantar et al. 2022, arXiv 2210.17323) rounds one column after the other, and
 moves the columns that are left so that they make up for the error as well as they can. With U
-upper triangular and U'U the inverse of G, rounding column i with the error e = w_i - q_i adds
-(e / U_ii)^2 to the output error, and takes e / U_ii * U_ij from each later column j.
+upper triangular, ones on its diagonal, and U'DU the inverse of G for a diagonal D, rounding column
+i with the error e = w_i - q_i adds e^2 / D_ii to the output error, and takes e * U_ij from each
+later column j.
 
 Quanto's layout fixes the groups: consecutive columns, one scale and shift for each group of a row.
 They are found when the group's turn comes, from columns that are already moved. Once all columns
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from quantcli.formats import WeightFormat
-from quantcli.quantizers.descent import Rounded, sweep
+from quantcli.quantizers.descent import BLOCK, ONE_BY_ONE, Rounded, sweep
 from quantcli.quantizers.grid import Grid, Storage, search
 from quantcli.quantizers.second_moment import column_order, damped, inverse_factor
 
@@ -100,14 +101,19 @@ def _round_group(
 ) -> torch.Tensor:
     """Round the columns of one group in order, and fill `codes`.
 
-    `group` (columns, rows) is overwritten. Returns the errors e / U_ii, (columns, rows).
+    `group` (columns, rows) is overwritten. Returns the errors, (columns, rows).
     """
-    errors = torch.empty_like(group)
-    for index, column in enumerate(group):
-        chosen = grid.codes(column)
-        codes[index] = chosen
-        torch.div(column - grid.values(chosen), factor[index, index], out=errors[index])
-        group[index + 1 :].addr_(factor[index, index + 1 :], errors[index], alpha=-1)
+    errors, chosen = torch.empty_like(group), torch.empty_like(group)
+    for start in range(0, len(group), BLOCK):
+        block = slice(start, start + BLOCK)
+        left = group[block]
+        columns = zip(left, factor[block, block], chosen[block], errors[block], strict=True)
+        with ONE_BY_ONE:
+            for column, coupling, code, error in columns:
+                torch.sub(column, grid.values(grid.codes(column, out=code)), out=error)
+                left.addr_(coupling, error, alpha=-1)
+        group[block.stop :].addmm_(factor[block, block.stop :].T, errors[block], alpha=-1)
+    codes.copy_(chosen)
     return errors
 
 

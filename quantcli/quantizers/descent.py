@@ -9,10 +9,18 @@ linear equations. Tensors are (columns, rows) as in `quantizers.grid`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 
 from quantcli.quantizers.grid import Grid
+
+BLOCK = 32
+"""Columns that are rounded one by one before the others of a group are brought up to date."""
+
+ONE_BY_ONE = Lock()
+"""Held while columns are rounded one by one: such short operations take less time in turn than at
+the same time, when threads wait for Python's own lock around each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +92,29 @@ def _choose(
     pull: torch.Tensor,
     inner: torch.Tensor,
 ) -> None:
-    """Choose the codes of a group again, column by column, and update what depends on them."""
-    values = grid.values(codes.float())
-    for index, value in enumerate(values):
-        chosen = grid.codes(value + pull[index] / inner[index, index])
-        change = grid.values(chosen) - value
-        codes[index] = chosen
-        residual[index] -= change
-        pull.addr_(inner[index], change, alpha=-1)
+    """Choose the codes of a group again, column by column, and update what depends on them.
+
+    `pull` is overwritten.
+    """
+    before, chosen = grid.values(codes.float()), torch.empty_like(residual)
+    changes, steps = torch.empty_like(residual), (1 / inner.diagonal()).tolist()
+    for start in range(0, len(codes), BLOCK):
+        block = slice(start, start + BLOCK)
+        pulls = pull[block]
+        columns = zip(
+            before[block],
+            pulls,
+            steps[block],
+            inner[block, block],
+            chosen[block],
+            changes[block],
+            strict=True,
+        )
+        with ONE_BY_ONE:
+            for value, own, step, coupling, code, change in columns:
+                grid.codes(torch.add(value, own, alpha=step), out=code)
+                torch.sub(grid.values(code), value, out=change)
+                pulls.addr_(coupling, change, alpha=-1)
+        pull[block.stop :].addmm_(inner[block, block.stop :].T, changes[block], alpha=-1)
+    codes.copy_(chosen)
+    residual -= changes

@@ -7,13 +7,15 @@ each other and are worked on side by side. Everything is computed in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from quantcli.quantizers.blockwise import tinygemm_shift
 
-_ROWS = 256
-"""How many rows are searched at a time: a group of them stays in a core's cache."""
+_ROWS, _TRIED = 128, 7
+"""How many rows are searched with how many ranges at a time: a group of them stays in a core's
+cache, and is large enough for the arithmetic to take longer than to call it."""
 
 _STEPS = 7
 """How many ends are tried on either side of zero."""
@@ -37,11 +39,12 @@ class Storage:
     tinygemm: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Grid:
     """The values scale * code - shift of one group of each row; `scale`, `shift` are (rows,).
 
-    They hold what is stored, exactly, in float32.
+    They hold what is stored, exactly, in float32. Those of several grids may be (grids, rows), for
+    values (columns, 1, rows).
     """
 
     scale: torch.Tensor
@@ -70,30 +73,28 @@ class Grid:
         scale = (high / 2 - low / 2) / storage.maximum * 2
         return cls.of(scale, -low, storage)
 
-    def positions(self, values: torch.Tensor) -> torch.Tensor:
-        """Return where values (columns, rows) lie, in codes: (value + shift) / scale.
+    @cached_property
+    def inverse(self) -> torch.Tensor:
+        """1 / scale, and 0 where the scale is 0."""
+        return torch.where(self.scale > _TINY, 1 / self.scale, 0)
 
-        It is 0 where the scale is 0.
-        """
-        inverse = torch.where(self.scale > _TINY, 1 / self.scale, 0)
-        return (values + self.shift).mul_(inverse)
-
-    def codes(self, values: torch.Tensor) -> torch.Tensor:
+    def codes(self, values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return the nearest codes, in float32: clamp(round((value + shift) / scale))."""
-        return self.positions(values).round_().clamp_(0, self.storage.maximum)
+        positions = torch.add(values, self.shift, out=out).mul_(self.inverse)
+        return positions.round_().clamp_(0, self.storage.maximum)
 
     def values(self, codes: torch.Tensor) -> torch.Tensor:
         """Return what codes stand for once dequantized, which rounds twice to the dtype."""
         dtype = self.storage.dtype
         if dtype == torch.float32:
-            return codes * self.scale - self.shift
-        return ((codes * self.scale).to(dtype) - self.shift.to(dtype)).float()
+            return (codes * self.scale).sub_(self.shift)
+        return (codes * self.scale).to(dtype).sub_(self._stored_shift).float()
 
     def errors(self, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Return the sum of weights (columns,) * (value - rounded)^2 for each row, (rows,)."""
-        positions = self.positions(values)
-        off = positions.round().clamp_(0, self.storage.maximum).sub_(positions)
-        return (weights @ off.square_()).mul_(self.scale.square())
+        """Return the sum of weights (columns,) * (value - rounded)^2, like the scale."""
+        positions = (values + self.shift).mul_(self.inverse)
+        off = positions.round().clamp_(0, self.storage.maximum).sub_(positions).square_()
+        return (weights @ off.flatten(1)).view_as(self.scale).mul_(self.scale.square())
 
     def where(self, better: torch.Tensor, other: Grid) -> Grid:
         """Return this grid in the rows that are `better`, and the other in the rest."""
@@ -103,6 +104,10 @@ class Grid:
             shift=torch.where(better, self.shift, other.shift),
             storage=self.storage,
         )
+
+    @cached_property
+    def _stored_shift(self) -> torch.Tensor:
+        return self.shift.to(self.storage.dtype)
 
 
 def search(values: torch.Tensor, weights: torch.Tensor, storage: Storage) -> Grid:
@@ -120,19 +125,28 @@ def search(values: torch.Tensor, weights: torch.Tensor, storage: Storage) -> Gri
 
 
 def _search(values: torch.Tensor, weights: torch.Tensor, storage: Storage) -> Grid:
-    low, high = values.amin(dim=0), values.amax(dim=0)
-    best = Grid.between(low, high, storage)
-    least = best.errors(values, weights)
-    for lower, upper in _shares(storage.maximum)[1:]:
-        tried = Grid.between(low * lower, high * upper, storage)
-        error = tried.errors(values, weights)
-        # without a scale a group has one value, and an error in codes says nothing of it
-        better = (error < least) & (best.scale > _TINY) & (tried.scale > _TINY)
-        best, least = tried.where(better, best), torch.where(better, error, least)
-    return best
+    lower, upper = _shares(storage.maximum)
+    tried = Grid.between(values.amin(dim=0) * lower, values.amax(dim=0) * upper, storage)
+    parts = zip(tried.scale.split(_TRIED), tried.shift.split(_TRIED), strict=True)
+    errors = torch.cat(
+        [
+            Grid(scale=scale, shift=shift, storage=storage).errors(values[:, None], weights)
+            for scale, shift in parts
+        ]
+    )
+    # without a scale a group has one value, and an error in codes says nothing of it
+    errors[tried.scale <= _TINY] = torch.inf
+    errors[0, tried.scale[0] <= _TINY] = 0
+    best = errors.nan_to_num_(torch.inf).argmin(dim=0, keepdim=True)  # the first, if equal
+    return Grid(
+        scale=tried.scale.gather(0, best)[0],
+        shift=tried.shift.gather(0, best)[0],
+        storage=storage,
+    )
 
 
-def _shares(maximum: int) -> list[tuple[float, float]]:
-    smallest = _SMALLEST[maximum]
-    shares = [1 - (1 - smallest) * step / (_STEPS - 1) for step in range(_STEPS)]
-    return [(lower, upper) for lower in shares for upper in shares]
+def _shares(maximum: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the pairs of shares of the minimum and of the maximum, (pairs, 1) each."""
+    shares = torch.linspace(1, _SMALLEST[maximum], _STEPS)
+    lower, upper = torch.cartesian_prod(shares, shares).T
+    return lower[:, None], upper[:, None]

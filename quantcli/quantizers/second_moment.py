@@ -39,15 +39,16 @@ def damped(moment: torch.Tensor) -> torch.Tensor:
 
 
 def inverse_factor(moment: torch.Tensor) -> torch.Tensor:
-    """Return the upper triangular U with U'U = inverse of a damped moment, (k, k) float32.
+    """Return the upper triangular U with U'DU = inverse of a damped moment, (k, k) float32.
 
-    It is the factor of GPTQ (Frantar et al. 2022, arXiv 2210.17323, section 3.3, step 3), found
-    without the inverse: with J the reversal of the columns and L the Cholesky factor of JGJ,
-    R = JLJ is upper triangular with G = RR', so U is the inverse of R.
+    U has ones on its diagonal, and D is diagonal. With sqrt(D) U, it is the factor of GPTQ (Frantar
+    et al. 2022, arXiv 2210.17323, section 3.3, step 3), found without the inverse: with J the
+    reversal of the columns and L the Cholesky factor of JGJ, R = JLJ is upper triangular with
+    G = RR', so the inverse of R is the factor.
     """
     upper: torch.Tensor = torch.linalg.cholesky(moment.flip(0, 1)).flip(0, 1)
     inverse: torch.Tensor = torch.linalg.solve_triangular(upper, torch.eye(len(upper)), upper=True)
-    return inverse
+    return inverse.div_(inverse.diagonal().clone()[:, None])
 
 
 def _scaled(moment: torch.Tensor) -> torch.Tensor:
