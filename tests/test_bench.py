@@ -26,8 +26,10 @@ ROWS = {
     "dequantize": 2,
     "inspect": 2,
     "fidelity-smollm2": 3,
-    "fidelity-minilm": 2,
+    "fidelity-minilm": 4,
     "fidelity-tiny": 1,
+    "tune-minilm": 2,
+    "tune-smollm2": 3,
     "calibrate": 1,
     "calibrate-8gb": 1,
     "gptq": 2,
@@ -118,6 +120,7 @@ ALIKE = {
     "clip-float8": "clip-int8",
     "fidelity-minilm": "fidelity-tiny",
     "fidelity-smollm2": "fidelity-tiny",
+    "tune-minilm": "tune-smollm2",
 }
 """Experiments whose toys are left out -> one that runs the same, with other models or dtypes."""
 

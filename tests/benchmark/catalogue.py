@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from benchmark import experiments, fidelity, mixtures, weights
+from benchmark import experiments, fidelity, mixtures, tuning, weights
 
 if TYPE_CHECKING:
     from benchmark.experiments import Setting
@@ -25,4 +25,5 @@ EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
     "dequantize": weights.dequantize,
     "inspect": weights.inspect,
     **dict(fidelity.every()),
+    **dict(tuning.every()),
 }

@@ -1,6 +1,6 @@
 """How much of a model is left at the same bytes: gptq against max and HQQ, and what it takes.
 
-Nothing is measured on a text that anything was tuned or calibrated on: see `texts`.
+Nothing is measured on a text that anything was calibrated on: see `texts`.
 """
 
 from __future__ import annotations
@@ -9,28 +9,30 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-import smollm2
 import texts
 import trained
+from benchmark.calibrated import (
+    Error,
+    calibrate,
+    calibrating,
+    calibration,
+    few,
+    gptq,
+    held_passages,
+    held_sentences,
+    home_of,
+    jsonl,
+    language_model,
+    rounded,
+)
 from benchmark.experiments import PARTS, QUANTCLI, Setting
 from benchmark.runner import Experiment, Figures, Row, Side, timed
-
-CALIBRATED, MEASURED = 64, 32
-"""Passages of 256 tokens."""
-
-SENTENCES = 200
-"""Texts that embeddings are measured on."""
-
-Error = Callable[[Mapping[str, float]], float]
-"""The error in the metrics of a comparison."""
 
 
 def smollm2_int4(setting: Setting) -> Experiment:
     model, home = language_model(setting), home_of(setting)
-    held = jsonl(home / "held.jsonl", passages(model, texts.held_out(), counts(setting)[1]))
+    held = held_passages(setting, home, model)
     made = calibration(home, model, jsonl(home / "c.jsonl", calibrating(model, setting)))
     measure = {"data": str(held)}
     what = "SmolLM2 int4, Quanto's group sizes: KL of gptq"
@@ -69,29 +71,30 @@ def smollm2_int4(setting: Setting) -> Experiment:
 
 def minilm(setting: Setting) -> Experiment:
     model, home = Path(setting.minilm()), home_of(setting)
-    held = jsonl(home / "held.jsonl", sentences(texts.held_out(), 4 if setting.tiny else SENTENCES))
-    data = ["--samples", "2"] if setting.tiny else []
-    made = calibrate(home, model, data)
-    measure = {"data": str(held)}
+    made = calibrate(home, model, few(setting))
+    held = held_sentences(setting, home)
+    sets = {"compare's texts": {}, "docstrings": {"data": str(held)}}
     return Experiment(
         sides={
-            f"{weights} {optimizer}": rounded(
+            f"{name} {weights} {optimizer}": rounded(
                 model, optimizer, measure, cosine, made if optimizer == "gptq" else None, weights
             )
+            for name, measure in sets.items()
             for weights in ("int4", "int2")
             for optimizer in ("max", "gptq")
         },
         once=True,
         rows=[
             Row(
-                what=f"MiniLM {weights}: mean cosine, gptq (other side: max)",
+                what=f"MiniLM {weights}, {name}: mean cosine, gptq (other side: max)",
                 bar=bar,
                 at_least=True,
-                ours=(f"{weights} gptq", "error"),
-                beside=(f"{weights} max", "error"),
+                ours=(f"{name} {weights} gptq", "error"),
+                beside=(f"{name} {weights} max", "error"),
                 unit="",
             )
             for weights, bar in (("int4", 0.985), ("int2", 0.6))
+            for name in sets
         ],
     )
 
@@ -104,13 +107,12 @@ def tiny_models(setting: Setting) -> Experiment:
         "whisper": kl,
         "vit": kl,
     }
-    few = ["--samples", "2"] if setting.tiny else []
     names = ["vit"] if setting.tiny else [*errors]
     home = home_of(setting)
     sides: dict[str, Side] = {}
     for name in names:
         model, measure = trained.model(name), {"samples": 2} if setting.tiny else {}
-        made = calibrate(home, model, few, name)
+        made = calibrate(home, model, few(setting), name)
         sides[f"{name} max"] = rounded(model, "max", measure, errors[name])
         sides[f"{name} gptq"] = rounded(model, "gptq", measure, errors[name], made)
     return Experiment(
@@ -202,77 +204,6 @@ def kl(found: Mapping[str, float]) -> float:
 
 def cosine(found: Mapping[str, float]) -> float:
     return found["cosine_text"]
-
-
-def rounded(
-    model: Path,
-    optimizer: str,
-    samples: Mapping[str, Any],
-    error: Error,
-    made: Path | None = None,
-    weights: str = "int4",
-) -> Side:
-    """Quantize, compare, and take the error; also the bytes."""
-    options = {"weights": weights, "optimizer": optimizer, "calibration": made and str(made)}
-    asked = {"model": str(model), "options": options, "samples": samples}
-
-    def side(output: Path) -> Figures:
-        words = [sys.executable, PARTS / "measure_rounding.py", json.dumps(asked), output]
-        found = json.loads(timed(words)[1])
-        return {"error": error(found["metrics"]), "bytes": found["bytes"]}
-
-    return side
-
-
-def gptq(made: Path) -> list[Any]:
-    return ["--optimizer", "gptq", "--calibration", made]
-
-
-def language_model(setting: Setting) -> Path:
-    return trained.model("gpt") if setting.tiny else smollm2.model()
-
-
-def counts(setting: Setting) -> tuple[int, int]:
-    return (2, 2) if setting.tiny else (CALIBRATED, MEASURED)
-
-
-def home_of(setting: Setting) -> Path:
-    """Return a folder that goes when the experiment is over."""
-    return Path(setting.opened.enter_context(TemporaryDirectory(dir=setting.cache)))
-
-
-def calibrating(model: Path, setting: Setting) -> list[str]:
-    return passages(model, texts.topics(), counts(setting)[0])
-
-
-def calibration(home: Path, model: Path, data: Path) -> Path:
-    """Calibrate with the passages in a file."""
-    return calibrate(home, model, ["--data", data, "--max-tokens", texts.LENGTH])
-
-
-def calibrate(home: Path, model: Path, options: list[Any], name: str = "model") -> Path:
-    target = home / f"{name}.calibration"
-    timed([QUANTCLI, "calibrate", model, "-o", target, "-q", *map(str, options)])
-    return target
-
-
-def passages(model: Path, text: str, count: int) -> list[str]:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    found = texts.passages(tokenizer, text, count)
-    return [tokenizer.decode(part[0]) for part in found]
-
-
-def sentences(text: str, count: int) -> list[str]:
-    """Return the first paragraphs of a text, as one line each."""
-    lines = (" ".join(part.split()) for part in text.split("\n\n"))
-    return [line for line in lines if len(line) > 20][:count]
-
-
-def jsonl(path: Path, lines: list[str]) -> Path:
-    path.write_text("".join(f"{json.dumps({'text': line})}\n" for line in lines))
-    return path
 
 
 def every() -> Iterator[tuple[str, Callable[[Setting], Experiment]]]:
