@@ -163,8 +163,8 @@ def find_floor(groups: Sequence[Sequence[tuple[float, float]]]) -> float:
 class Link:
     """How a metric follows the score: its distance from perfect is factor * score ** power.
 
-    Fitted to groups that were measured; every real comparison then corrects the factor, and two
-    on both sides of the limit the power too.
+    Fitted to groups that were measured. Every real comparison then corrects the factor, and two of
+    them the power, which holds close to them only.
     """
 
     def __init__(self, metric: str, reference: float, pairs: Iterable[tuple[float, float]]) -> None:
@@ -176,6 +176,7 @@ class Link:
         self._range = (found.minimum, found.maximum) if found else (-math.inf, math.inf)
         points = [(s, self.distance(value)) for s, value in pairs]
         self.factor, self.power = _fit([(s, d) for s, d in points if s > 0 and d > 0])
+        self._fitted = self.power
         self._seen: list[tuple[float, float]] = []
 
     def distance(self, value: float) -> float:
@@ -183,8 +184,11 @@ class Link:
         return self._sign * (value - self.reference)
 
     def predict(self, score: float) -> float:
-        """Return the value that is expected at a score."""
-        value = self.reference + self._sign * self.factor * math.pow(max(score, 0.0), self.power)
+        """Return the value that is expected at a score.
+
+        Between real comparisons it is interpolated; beyond them it follows the groups.
+        """
+        value = self.reference + self._sign * self._distance_at(max(score, 0.0))
         return min(max(value, self._range[0]), self._range[1])
 
     def correct(self, score: float, value: float) -> None:
@@ -200,6 +204,17 @@ class Link:
             if _LEAST <= slope <= _MOST:
                 self.power = slope
         self.factor = distance / math.pow(score, self.power)
+
+    def _distance_at(self, score: float) -> float:
+        if not self._seen:
+            return self.factor * math.pow(score, self.power)
+        below = [seen for seen in self._seen if seen[0] <= score]
+        above = [seen for seen in self._seen if seen[0] > score]
+        if below and above:
+            (s, d), (t, e) = below[-1], above[0]
+            return d * math.pow(e / d, math.log(score / s) / math.log(t / s))
+        s, d = below[-1] if below else above[0]
+        return d * math.pow(score / s, self._fitted)
 
     def score_for(self, value: float) -> float:
         """Return the score at which a value is expected; 0 if it is not worse than perfect."""

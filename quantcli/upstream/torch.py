@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quantcli.upstream.names import relies_on
@@ -109,25 +110,34 @@ def recurrent_weights(module: Any) -> list[str]:
     return list(module._flat_weights_names)
 
 
-@relies_on(_DISPATCH, to="observe what weights are multiplied with")
 def on_operations(look: Callable[[Any, tuple[Any, ...], Any], None]) -> AbstractContextManager[Any]:
     """Return a context in which `look` is called after each operation.
 
     It takes the operation, a member of `torch.ops` without its overload, operands and result.
     """
+    return _looking_class()(look)  # type: ignore[no-any-return]
+
+
+@cache
+@relies_on(_DISPATCH, to="observe what weights are multiplied with")
+def _looking_class() -> Any:
+    # once: a class is part of a reference cycle, and would keep alive for long what it looks with
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Looking(TorchDispatchMode):
+        def __init__(self, look: Callable[[Any, tuple[Any, ...], Any], None]) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self._look = look
+
         def __torch_dispatch__(
             self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
         ) -> Any:
             del types
             out = func(*args, **(kwargs or {}))
-            look(func.overloadpacket, args, out)
+            self._look(func.overloadpacket, args, out)
             return out
 
-    looking: Any = Looking
-    return looking()  # type: ignore[no-any-return]
+    return Looking
 
 
 @relies_on("torch.Tensor._version", to="tell inputs apart")

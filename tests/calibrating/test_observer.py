@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import tiny
 import torch
@@ -299,3 +302,17 @@ def test_a_pass_takes_no_more_memory_than_it_may():
 
 def test_tiny_models_are_all_covered():
     assert set(INPUTS) < set(tiny.KINDS)
+
+
+def test_sums_are_freed_as_soon_as_their_pass_is_over(tiny_model):
+    model, targets = opened(tiny_model, "llama-tied")
+    sums = Sums(all_of(targets), {name: name for name in targets}, [])
+    gc.disable()  # the sums of the next pass are made right away
+    try:
+        with Observer(model, Weights(model, targets), sums):
+            model(**inputs_of(model, INPUTS["llama-tied"]))
+        gone = weakref.ref(sums)
+        del sums
+        assert gone() is None
+    finally:
+        gc.enable()

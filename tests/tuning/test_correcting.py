@@ -81,6 +81,17 @@ def test_a_power_law_is_found_from_groups():
     assert link.score_for(0.9) == pytest.approx(0.04)
 
 
+def test_far_from_what_was_compared_the_groups_are_followed():
+    link = Link("kl_mean", 0.0, [(s, s) for s in (0.01, 0.1, 1.0)])
+    link.correct(0.100, 0.0500)
+    link.correct(0.101, 0.0514)  # close together, and steep
+    assert link.predict(0.1) == pytest.approx(0.05)
+    assert 0.05 < link.predict(0.1005) < 0.0514
+    assert link.predict(1.01) == pytest.approx(0.514)
+    assert link.predict(0.01) == pytest.approx(0.005)
+    assert link.predict(0) == 0
+
+
 def test_the_floor_is_what_damage_does_not_explain():
     groups = [[(d, 0.002 + k * d) for d in (1.0, 20.0)] for k in (0.001, 0.01, 0.0003)]
     assert find_floor(groups) == pytest.approx(0.002)
