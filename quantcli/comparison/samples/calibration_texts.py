@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-CALIBRATION_TEXTS = (
+from quantcli.comparison.samples.calibration_snippets import SNIPPETS
+
+SENTENCES = (
     "The last bus to the airport had already gone when we found the right stop.",
     "Yes, of course.",
     "Has anybody seen the small ladder that used to stand behind the shed?",
     "Chop two onions, fry them in butter until they are soft, and pour in the stock.",
     "Parliament will vote next week on whether the old bridge should be closed to lorries.",
-    "for i in range(10):\n    print(i, i ** 2)",
     "Meine Schwester arbeitet seit März in einer Gärtnerei am Stadtrand.",
     "A small plane crossed the valley twice, dropped something white, and flew back west.",
-    "Hello!",
     "Copper conducts electricity better than iron, and silver better than either.",
     "He collected maps of cities that he had no intention of visiting.",
     "Le boulanger ferme le lundi, mais sa voisine vend du pain chez elle.",
     "The blood test showed a slightly raised level of iron, which is no reason for concern.",
     "Where do I sign?",
     "The airline cut its forecast for the year after fuel prices jumped by a fifth.",
-    "INSERT INTO visits (day, guests) VALUES ('2021-05-04', 312);",
     "If you ask me, the second film was better than the first, although nobody agrees.",
     "Mañana por la tarde iremos al puerto para ver llegar los barcos.",
     "Two children are building a castle of wet sand.",
@@ -37,19 +36,12 @@ CALIBRATION_TEXTS = (
     "How far is it from Lisbon to Porto by train?",
     "The lake has been frozen since December, and people skate to work.",
     "My uncle says that a good knife needs no explanation.",
-    "while (queue.length > 0) { const job = queue.shift(); run(job); }",
-    (
-        "On the first day of the month the landlord walked through the house with a notebook, "
-        "tapped each radiator twice, wrote something down, and never said what it was, so that "
-        "after some years the tenants had many theories and no answers."
-    ),
     "Happy birthday! 🎂 I hope you have a lovely day!",
     "Archaeologists have uncovered a Roman bath under the car park of a supermarket.",
     "De winkel op de hoek verkoopt nu ook verse bloemen.",
     "The yellow kite got stuck in the tallest tree of the park.",
     "Batteries are not included.",
     "She doesn't drive, and he won't walk.",
-    "The best time to plant a tree was twenty years ago; the second best is now.",
     "Sound travels about four times faster in water than in air.",
     "lol ok see u at 8 then, bring snacks",
     "图书馆的二楼正在装修,请从侧门进入。",
@@ -58,7 +50,6 @@ CALIBRATION_TEXTS = (
     "Would you mind watering the tomatoes while we are away?",
     "Swimming in the reservoir is prohibited because of underwater currents.",
     "A loja de ferragens fica ao lado da farmácia, em frente à praça.",
-    "Half of the patients received the drug and half a placebo; neither group knew which.",
     "Three pencils, a rubber, a broken compass and the cap of a pen.",
     "Long ago, in a village between two hills, there lived a weaver who could not sleep.",
     "Insert the battery with the plus sign facing up, then close the cover until it clicks.",
@@ -70,17 +61,12 @@ CALIBRATION_TEXTS = (
     "Did you remember to turn off the iron?",
     "The area of a circle is pi times the square of its radius.",
     "The poem has fourteen lines, and the turn comes in the ninth.",
-    "E = mc²",
     "When the factory closed, the canteen stayed open, and it still serves the best soup in town.",
-    "I will be on parental leave until the end of August; please write to my colleagues.",
     "ذهبنا إلى السوق صباحا واشترينا خبزا وزيتونا وجبنة.",
     "Ants follow a trail of scent that fades after a few minutes unless others renew it.",
-    "The coffee machine needs descaling; the manual is in the top drawer.",
     "Should I rent a car there, or is everything within walking distance?",
-    "Rain.",
     "The curtain rose on an empty stage, a single chair, and a telephone that would not stop.",
     "Whisk the egg whites until stiff, then fold them gently into the chocolate.",
-    '[{"city": "Oslo", "celsius": -4.5}, {"city": "Rome", "celsius": 11.0}]',
     "This tower was built to watch for fires, and later used to dry hoses.",
     "En tiedä, milloin seuraava juna lähtee Turkuun.",
     "Thank you for your interest in our company. We will contact you within two weeks.",
@@ -94,12 +80,6 @@ CALIBRATION_TEXTS = (
     "Every action has an equal and opposite reaction.",
     "Pets are allowed in the garden, but not on the terrace or in the dining room.",
     "Maps age faster than mountains.",
-    (
-        "There is a kind of silence that only large kitchens have, late at night, when the last "
-        "pans hang dripping from their hooks and somebody, out of habit more than hunger, cuts "
-        "a slice from yesterday's loaf and eats it standing at the window."
-    ),
-    "import csv, sys; rows = list(csv.DictReader(sys.stdin)); print(len(rows))",
     "He sent her a postcard with nothing on it except the name of a street and a question mark.",
     "Scusi, a che ora parte il prossimo traghetto per l'isola?",
     "Olive oil has become so expensive that some restaurants have removed it from their tables.",
@@ -111,11 +91,6 @@ CALIBRATION_TEXTS = (
     "Buffalo are larger than cows, cows are larger than goats, and goats fear neither.",
     "Mars has two moons, both of them small, dark and shaped like potatoes.",
     "That, ladies and gentlemen, concludes the boring part of the evening.",
-    (
-        "class Stack:\n    def __init__(self):\n        self.items = []\n\n"
-        "    def push(self, item):\n        self.items.append(item)\n\n"
-        "    def pop(self):\n        return self.items.pop()"
-    ),
     "Pociąg do Krakowa odjeżdża z peronu trzeciego o godzinie siódmej.",
     "Tåget är försenat, så vi hinner dricka en kopp kaffe till.",
     "Son otobüs gece yarısından önce kalkıyor.",  # noqa: RUF001 - Turkish
@@ -129,21 +104,9 @@ CALIBRATION_TEXTS = (
     "Az esti vonat mindig tele van diákokkal.",
     "Trenul de noapte ajunge la Cluj în zori.",
     "Treni ya asubuhi huondoka saa moja na nusu.",
-    "Q: What is the capital of Australia?\nA: Canberra, although many people guess Sydney.",
-    "User: Can you shorten this sentence for me?\nAssistant: Of course. Please paste it here.",
-    "Subject: Invoice 20418\n\nAttached is the invoice for April. Payment is due in 14 days.",
-    "# Installation\n\n1. Download the archive.\n2. Unpack it.\n3. Run `make install`.",
-    '<p>The shop is <b>closed</b> today. <a href="/hours">Opening hours</a></p>',
-    "name: build\non: [push]\njobs:\n  test:\n    runs-on: ubuntu-latest",
-    "SELECT c.name, COUNT(*) FROM orders o JOIN customers c ON c.id = o.customer GROUP BY c.name;",
-    'fn main() {\n    let total: u32 = (1..=100).sum();\n    println!("{total}");\n}',
-    '#include <stdio.h>\nint main(void) { puts("ready"); return 0; }',
     "The integral of x from 0 to 1 is 1/2, and that of x² is 1/3.",
-    "Let n be even. Then n = 2k for some k, so n² = 4k² is divisible by four.",
-    "A train travels 180 km in two hours. What is its average speed? 180 / 2 = 90 km/h.",
     "2024-03-11 08:14:52 WARN disk usage at 91 % on /dev/sda1",
     "Monday: soup. Tuesday: pasta. Wednesday: fish. Thursday: leftovers. Friday: pizza.",
-    "positive",
     "The plot is thin, but the actors carry it, and the last ten minutes are superb. 4/5 stars.",
     "Do not buy this vacuum cleaner. It is loud, heavy, and broke after three weeks.",
     "The room was fine, the view excellent, and the staff could not have been kinder.",
@@ -156,7 +119,6 @@ CALIBRATION_TEXTS = (
     "Ms Alvarez from the Madrid office will meet Dr Tanaka of Kyoto University in Geneva in June.",
     "Photosynthesis turns carbon dioxide and water into sugar and oxygen, driven by sunlight.",
     "A contract is void if one of the parties was forced to sign it.",
-    "Symptoms include fever, a dry cough and loss of smell; see a doctor if they last a week.",
     "The liver breaks down alcohol at a rate of about seven grams per hour.",
     "To reset your password, click on the link that we sent to your e-mail address.",
     "Knock, knock. Who's there? Lettuce. Lettuce who? Lettuce in, it's cold out here!",
@@ -166,17 +128,12 @@ CALIBRATION_TEXTS = (
     "Volcanic ash made the sunsets of that year so red that painters were accused of lying.",
     "the quick answer is no the long answer is also no but with footnotes",
     "WARNING! HIGH VOLTAGE! KEEP OUT!",
-    "ok",
-    "???",
-    "3.14159265358979",
-    "https://example.org/search?q=blue+whale&page=2",
     "+44 20 7946 0123",
     "Whoever finds the grey cat with one white paw, please ring the bell at number twelve.",
     "The dentist can see you on Thursday at ten, or next week whenever you like.",
     "Gold melts at just over a thousand degrees Celsius.",
     "Peel the garlic, crush it with the flat of the knife, and leave it for ten minutes.",
     "The council has approved plans for a new swimming pool next to the railway line.",
-    "def area(radius):\n    return 3.14159 * radius ** 2",
     "Am Wochenende soll es regnen, deshalb bleiben wir zu Hause und spielen Karten.",
     "A heron stood so still in the shallow water that we took it for a post.",
     "Goodbye, and drive carefully.",
@@ -186,7 +143,6 @@ CALIBRATION_TEXTS = (
     "The X-ray shows no fracture, only a bruise that will fade within two weeks.",
     "How much does it cost to send a parcel of three kilos to Canada?",
     "Shares in the steel maker jumped nine per cent after it raised its dividend.",
-    "UPDATE stock SET amount = amount - 1 WHERE item = 'bolt' AND amount > 0;",
     "To be honest, I liked the book less and less the longer I thought about it.",
     "El domingo pasado subimos al castillo y comimos bocadillos junto a la muralla.",
     "A horse and a foal stand under a chestnut tree in the rain.",
@@ -205,13 +161,11 @@ CALIBRATION_TEXTS = (
     "How old is the oldest tree in the world?",
     "The ice on the pond carried a child, then a man, and then it did not carry a cow.",
     "A proverb says that the neighbour's rooster always crows too early.",
-    "for (const name of names) { console.log(name.trim().toLowerCase()); }",
     "Our flight to Reykjavik was cancelled, and the airline put us up at a motel by the motorway.",
     "Bronze is an alloy of copper and tin, and brass one of copper and zinc.",
     "omg did you see the score last night",
     "这家餐馆的面条很好吃,可是要等半个小时。",
     "The striker limped off in the first half and was replaced by a boy of seventeen.",
-    "docker run --rm -p 8080:80 -v $PWD/site:/usr/share/nginx/html nginx",
     "Could somebody bring a corkscrew and a few folding chairs?",
     "Cyclists must dismount before they enter the tunnel.",
     "Amanhã a loja abre só à tarde, porque de manhã há inventário.",
@@ -227,17 +181,13 @@ CALIBRATION_TEXTS = (
     "Have you fed the fish today?",
     "The sum of the angles in a triangle is 180 degrees.",
     "His second novel is told backwards, starting with the funeral and ending with a birth.",
-    "a² + b² = c²",
     "After the flood the post office moved to the school, and the school to the brewery.",
-    "Please hold the line; you are number four in the queue.",
     "المتحف مغلق يوم الاثنين، لكن الحديقة مفتوحة دائما.",
     "Bats find their way in the dark by listening to the echo of their own calls.",
     "The lift is out of order. Use the stairs at the back of the building.",
     "Which is better for a small garden, a cherry tree or a plum tree?",
-    "Thunder.",
     "A single violin plays behind the scenes while the actors pack their suitcases.",
     "Let the dough rise until it has doubled in size, then knead it once more.",
-    '{"user": "mkay", "active": true, "roles": ["editor"], "last_login": "2023-06-01"}',
     "The old salt road runs behind these houses, and you can still see the ruts of the carts.",
     "Vi ska åka skidor i morgon om det inte blåser för mycket.",
     "Your application has been received and will be decided within six weeks.",
@@ -245,13 +195,11 @@ CALIBRATION_TEXTS = (
     "Forest fires have reached the outskirts of the town, and schools are closed.",
     "The cat jumped, the vase fell, and everyone looked at the dog.",
     "주말마다 할머니 댁에서 김치를 담갔다.",
-    "Speak a little slower, please; I am still learning the language.",
     "The night porter read detective stories and always guessed the wrong man.",
     "Roast the almonds in a dry pan until they smell sweet, and chop them roughly.",
     "A body at rest stays at rest unless a force acts on it.",
     "Barbecues are not permitted on the balconies or in the courtyard.",
     "Every map is out of date on the day it is printed.",
-    "git log --oneline --since='2 weeks ago' | wc -l",
     "He mended radios, umbrellas and, when nobody else would do it, quarrels.",
     "Buongiorno, vorrei un biglietto di andata e ritorno per Siena.",
     "Coffee prices reached their highest level in a decade after frost hit the plantations.",
@@ -262,17 +210,8 @@ CALIBRATION_TEXTS = (
     "The storm had lifted the roof off the barn and set it down, whole, in the next field.",
     "Neptune takes 165 years to go once around the sun.",
     "If that is the good news, I would rather not hear the rest.",
-    "Q: How many bones does an adult have?\nA: Two hundred and six.",
-    "User: Translate 'good morning' into Portuguese.\nAssistant: 'Good morning' is 'bom dia'.",
-    "Subject: Lunch on Friday\n\nShall we try the new Korean place? Table at half past twelve.",
-    "## Usage\n\nCall `convert` with the path of a file. It returns the text as a string.",
-    "<ul><li>eggs</li><li>milk</li><li>bread</li></ul>",
-    "public static int max(int a, int b) { return a > b ? a : b; }",
     "The derivative of x³ is 3x², and that of sin x is cos x.",
     "A shirt costs 40 euros and is reduced by a quarter. The new price is 30 euros.",
-    '192.0.2.44 - - [02/May/2024:11:20:07 +0000] "GET /index.html HTTP/1.1" 200 5120',
-    "negative",
-    "neutral",
     "A dull film with one brilliant scene, and that scene is in the trailer.",
     "The staff at the desk were rude, but the beds were the best I have ever slept in.",
     "It does what it says, no more and no less. I would buy it again.",
@@ -295,10 +234,7 @@ CALIBRATION_TEXTS = (
     "The comet will not return for another seventy thousand years, so look tonight.",
     "nobody knows why the bells ring at three they just do",
     "SALE ENDS SUNDAY! UP TO 50% OFF ALL SHOES!",
-    "yes",
-    "...",
     "1, 1, 2, 3, 5, 8, 13, 21, 34, 55",
-    "info@example.com",
     "42 Harbour Street, Flat 3, Galway",
     "Machine learning models are trained on examples instead of being programmed by rules.",
     "Climate change makes heat waves longer and more frequent in most regions.",
@@ -317,64 +253,7 @@ CALIBRATION_TEXTS = (
     "Which programming language should a beginner learn first?",
     "Can I drink tap water in Istanbul?",
     "Who wrote the first novel, and what counts as one?",
-    (
-        "Bread is older than writing. Long before anyone thought of scratching a mark for "
-        "barley into clay, people crushed wild grain between stones, mixed it with water and "
-        "let it dry on hot rocks. Yeast came later, probably by accident: a bowl of dough was "
-        "forgotten, began to bubble, and whoever baked it anyway must have been surprised at "
-        "how light the loaf was. For thousands of years bakers kept a piece of each day's dough "
-        "to start the next, without knowing that what they kept was alive."
-    ),
-    (
-        "The bicycle owes its success to a series of small inventions. The pedals were at "
-        "first fixed to the front wheel, so a faster bicycle needed a larger wheel, and riders "
-        "sat dangerously high. The chain made it possible to drive the rear wheel instead, and "
-        "gears of different size took over the task of the large wheel. Pneumatic tyres, "
-        "invented for a child's tricycle, made cobbled streets bearable. By 1890 the bicycle "
-        "looked much as it does today, and it has changed in little but its materials since."
-    ),
-    (
-        "Der Leuchtturmwärter hatte drei Aufgaben: das Licht anzünden, das Licht löschen und "
-        "dazwischen aufschreiben, was er sah. Meistens schrieb er nur das Wetter auf, manchmal "
-        "den Namen eines Schiffes, und einmal, in einer klaren Winternacht, eine ganze Seite "
-        "über das Meer, die er am nächsten Morgen wieder herausriss."
-    ),
-    (
-        "Quand on lui demandait pourquoi elle avait quitté la ville, elle répondait toujours "
-        "autre chose : le bruit, le loyer, un chien malade, un héritage. La vérité était plus "
-        "simple. Un matin, en attendant le métro, elle s'était aperçue qu'elle ne savait plus "
-        "le nom d'un seul arbre."
-    ),
-    (
-        "To change a flat tyre, first park the car on firm, level ground and apply the hand "
-        "brake. Loosen the wheel nuts by half a turn before you lift the car. Place the jack "
-        "under the lifting point that is marked on the sill, and raise the car until the wheel "
-        "turns freely. Remove the nuts, pull the wheel towards you, and fit the spare one. "
-        "Tighten the nuts by hand, lower the car, and only then tighten them firmly, in the "
-        "order of a star. Check the pressure as soon as you can, and the nuts after fifty "
-        "kilometres."
-    ),
-    (
-        "A hash table stores pairs of keys and values so that a value can be found in constant "
-        "time on average. A function maps each key to the index of a bucket. Two keys may have "
-        "the same index, which is called a collision, and there are two common remedies: to "
-        "keep a list of pairs in each bucket, or to look for another free bucket by a fixed "
-        "rule. When the table fills up, collisions become frequent, so it is copied into a "
-        "larger one before that happens. The worst case is linear, and an attacker who can "
-        "choose the keys may provoke it unless the function is seeded at random."
-    ),
-    (
-        "The court finds as follows. The tenant informed the landlord of the defect in writing "
-        "on 3 February and set a deadline of four weeks, which is reasonable. The landlord did "
-        "not reply. From 4 March on, the tenant was therefore entitled to reduce the rent by "
-        "twenty per cent. That the heating failed only on some days does not change this, since "
-        "a flat that cannot be heated reliably in winter is worth less to its tenant on every "
-        "day of it. The appeal is dismissed, and the landlord bears the costs."
-    ),
-    (
-        '"You kept the receipt?" she asked. "I keep every receipt," said the old man, and '
-        "pulled a shoebox from under the counter. There were hundreds of them, tied in bundles "
-        'with kitchen string. "This one," he said, "is from the day the shop opened. And this '
-        'one is from the day before, when I bought the string."'
-    ),
 )
+"""Single sentences of ordinary prose, in many languages."""
+
+CALIBRATION_TEXTS = (*SENTENCES, *SNIPPETS)

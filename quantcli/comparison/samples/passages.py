@@ -23,12 +23,13 @@ _END_OF_SENTENCE = re.compile(r"(?<=[.:])\s(?=[A-Z])")
 
 
 def calibration_texts(seed: int) -> list[str]:
-    """Return the hand-written texts, then sentences of documentation in an order by the seed.
+    """Return the hand-written texts, then sentences of documentation, in orders by the seed.
 
     Sentences, because every token counts the same in a second moment: a few whole pages would
     outweigh all the other texts.
     """
-    return [*CALIBRATION_TEXTS, *_shuffled([*dict.fromkeys(_sentences())], seed)]
+    documentation = [*dict.fromkeys(_sentences())]
+    return [*_shuffled(CALIBRATION_TEXTS, seed), *_shuffled(documentation, seed)]
 
 
 def joined_texts(seed: int) -> list[str]:
