@@ -73,15 +73,9 @@ class Grid:
         scale = (high / 2 - low / 2) / storage.maximum * 2
         return cls.of(scale, -low, storage)
 
-    @cached_property
-    def inverse(self) -> torch.Tensor:
-        """1 / scale, and 0 where the scale is 0."""
-        return torch.where(self.scale > _TINY, 1 / self.scale, 0)
-
     def codes(self, values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return the nearest codes, in float32: clamp(round((value + shift) / scale))."""
-        positions = torch.add(values, self.shift, out=out).mul_(self.inverse)
-        return positions.round_().clamp_(0, self.storage.maximum)
+        return self._positions(values, out).round_().clamp_(0, self.storage.maximum)
 
     def values(self, codes: torch.Tensor) -> torch.Tensor:
         """Return what codes stand for once dequantized, which rounds twice to the dtype."""
@@ -92,7 +86,7 @@ class Grid:
 
     def errors(self, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Return the sum of weights (columns,) * (value - rounded)^2, like the scale."""
-        positions = (values + self.shift).mul_(self.inverse)
+        positions = self._positions(values)
         off = positions.round().clamp_(0, self.storage.maximum).sub_(positions).square_()
         return (weights @ off.flatten(1)).view_as(self.scale).mul_(self.scale.square())
 
@@ -104,6 +98,14 @@ class Grid:
             shift=torch.where(better, self.shift, other.shift),
             storage=self.storage,
         )
+
+    def _positions(self, values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Return where values lie, in codes: (value + shift) / scale, and 0 where that is 0."""
+        return torch.add(values, self.shift, out=out).mul_(self._inverse)
+
+    @cached_property
+    def _inverse(self) -> torch.Tensor:
+        return torch.where(self.scale > _TINY, 1 / self.scale, 0)
 
     @cached_property
     def _stored_shift(self) -> torch.Tensor:

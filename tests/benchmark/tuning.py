@@ -24,65 +24,56 @@ from benchmark.runner import Experiment, Figures, Row, Side, timed
 
 def tune_minilm(setting: Setting) -> Experiment:
     model, home = Path(setting.minilm()), home_of(setting)
-    held = held_sentences(setting, home)
-    what = "tune MiniLM, cosine_text>=0.995: "
-    sides = {
-        "tuned": tuned(model, "cosine_text>=0.995", home, few(setting), {"data": str(held)}),
-        "int8": all_int8(model),
-    }
-    return Experiment(
-        sides=sides,
-        once=True,
-        rows=[
-            Row(
-                what=f"{what}bytes / of int8",
-                bar=0.8,
-                ours=("tuned", "bytes"),
-                theirs=("int8", "bytes"),
-                unit="bytes",
-            ),
-            Row(
-                what=f"{what}mean cosine, docstrings",
-                bar=0.995,
-                at_least=True,
-                ours=("tuned", "cosine_text"),
-                unit="",
-            ),
-        ],
+    gate, held = "cosine_text>=0.995", held_sentences(setting, home)
+    what = f"tune MiniLM, {gate}: "
+    return _against_int8(
+        model,
+        tuned(model, gate, home, few(setting), {"data": str(held)}),
+        what,
+        0.8,
+        Row(
+            what=f"{what}mean cosine, docstrings",
+            bar=0.995,
+            at_least=True,
+            ours=("tuned", "cosine_text"),
+            unit="",
+        ),
     )
 
 
 def tune_smollm2(setting: Setting) -> Experiment:
     model, home = language_model(setting), home_of(setting)
-    held = held_passages(setting, home, model)
+    gate, held = "kl_mean<=0.05", held_passages(setting, home, model)
     made = calibration(home, model, jsonl(home / "c.jsonl", calibrating(model, setting)))
     options = ["--calibration", made, "--data", held, *few(setting)]
-    what = "tune SmolLM2, kl_mean<=0.05, docstrings: "
-    sides = {
-        "tuned": tuned(model, "kl_mean<=0.05", home, options, {"data": str(held)}),
-        "int8": all_int8(model),
-    }
-    return Experiment(
-        sides=sides,
-        once=True,
-        rows=[
-            Row(
-                what=f"{what}bytes / of int8",
-                bar=0.75,
-                ours=("tuned", "bytes"),
-                theirs=("int8", "bytes"),
-                unit="bytes",
-            ),
-            Row(what=f"{what}KL", bar=0.05, ours=("tuned", "kl_mean"), unit=""),
-            Row(
-                what="tune: predicted bytes / written bytes",
-                bar=1.0,
-                ours=("tuned", "bytes"),
-                theirs=("tuned", "written"),
-                unit="bytes",
-            ),
-        ],
+    what = f"tune SmolLM2, {gate}, docstrings: "
+    return _against_int8(
+        model,
+        tuned(model, gate, home, options, {"data": str(held)}),
+        what,
+        0.75,
+        Row(what=f"{what}KL", bar=0.05, ours=("tuned", "kl_mean"), unit=""),
+        Row(
+            what="tune: predicted bytes / written bytes",
+            bar=1.0,
+            ours=("tuned", "bytes"),
+            theirs=("tuned", "written"),
+            unit="bytes",
+        ),
     )
+
+
+def _against_int8(model: Path, side: Side, what: str, bar: float, *rows: Row) -> Experiment:
+    """Compare the bytes of a tuned model with those of int8; `rows` are what else is measured."""
+    nbytes = Row(
+        what=f"{what}bytes / of int8",
+        bar=bar,
+        ours=("tuned", "bytes"),
+        theirs=("int8", "bytes"),
+        unit="bytes",
+    )
+    sides = {"tuned": side, "int8": all_int8(model)}
+    return Experiment(sides=sides, once=True, rows=[nbytes, *rows])
 
 
 def tuned(
