@@ -4,6 +4,7 @@
     seen = quantcli.calibrate("org/name", output="name.calibration")
     out = quantcli.quantize("org/name", weights="int8", output="dir")
     model = quantcli.load("dir")
+    times = quantcli.bench("dir", against="org/name")
     report = quantcli.compare("org/name", "dir")
     plain = quantcli.dequantize("dir", output="plain")
 
@@ -26,11 +27,13 @@ from quantcli.loading.registration import install as _install
 
 if TYPE_CHECKING:
     from quantcli.api import Footprint, Frozen, Prediction, compare, inspect, plan, quantize, size
+    from quantcli.api.benchmarking import bench
     from quantcli.api.calibrating import Calibrated, calibrate
     from quantcli.api.dequantizing import Dequantized, dequantize
     from quantcli.api.explaining import explain
     from quantcli.api.loading import load
     from quantcli.api.tuning import tune
+    from quantcli.benchmarking.results import Benchmark
     from quantcli.comparison.reports import Report
     from quantcli.explanation import Explanation
     from quantcli.inspection import Inspection
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Benchmark",
     "Calibrated",
     "Dequantized",
     "Explanation",
@@ -58,6 +62,7 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "__version__",
+    "bench",
     "calibrate",
     "compare",
     "dequantize",
@@ -71,6 +76,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Benchmark": "quantcli.benchmarking.results",
     "Calibrated": "quantcli.api.calibrating",
     "Dequantized": "quantcli.api.dequantizing",
     "Explanation": "quantcli.explanation",
@@ -82,6 +88,7 @@ _LAZY = {
     "Recipe": "quantcli.recipe",
     "Report": "quantcli.comparison.reports",
     "Tuned": "quantcli.tuning.result",
+    "bench": "quantcli.api.benchmarking",
     "calibrate": "quantcli.api.calibrating",
     "compare": "quantcli.api",
     "dequantize": "quantcli.api.dequantizing",

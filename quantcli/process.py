@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import resource
@@ -11,6 +12,11 @@ from pathlib import Path
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _MEMORY = Path("/proc/meminfo")
+_MAPS = Path("/proc/self/maps")
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_DONTNEED = 4
+"""`MADV_DONTNEED` of Linux, the one system with /proc."""
 
 
 def peak_rss_bytes() -> int:
@@ -31,6 +37,30 @@ def reset_peak_rss() -> bool:
     except OSError:
         return False
     return True
+
+
+def release_mapped(address: int, nbytes: int) -> None:
+    """Take whole pages out of this process that are mapped from a file; they stay in the cache.
+
+    They come back, as they are in the file, if they are read again. Memory that no file backs is
+    left alone, and all of it where the system does not say what is mapped.
+    """
+    start, end = -(-address // _PAGE) * _PAGE, (address + nbytes) // _PAGE * _PAGE
+    if end > start and _is_mapped(start, end):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
+
+
+def _is_mapped(start: int, end: int) -> bool:
+    """Return whether one mapping of a file, whose changes are not written back, holds them."""
+    if not _MAPS.exists():
+        return False
+    for line in _MAPS.read_text().splitlines():
+        addresses, access, _, _, inode, *_ = line.split(maxsplit=5)
+        low, high = (int(each, 16) for each in addresses.split("-"))
+        if low <= start < high:
+            return end <= high and inode != "0" and access.endswith("p")
+    return False
 
 
 def available_memory() -> int:

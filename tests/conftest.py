@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "LC_ALL": "C.UTF-8",
+    "QUANTCLI_KERNELS": "quanto",  # what is compared with Quanto is so bit for bit
     "TERM": "dumb",
     "TOKENIZERS_PARALLELISM": "false",
 }

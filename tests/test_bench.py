@@ -30,6 +30,11 @@ ROWS = {
     "fidelity-tiny": 1,
     "tune-minilm": 2,
     "tune-smollm2": 3,
+    "products": 6,
+    "run-smollm2": 7,
+    "run-llama": 6,
+    "run-minilm": 3,
+    "run-vit": 1,
     "calibrate": 1,
     "calibrate-8gb": 1,
     "gptq": 2,
@@ -120,6 +125,8 @@ ALIKE = {
     "clip-float8": "clip-int8",
     "fidelity-minilm": "fidelity-tiny",
     "fidelity-smollm2": "fidelity-tiny",
+    "run-llama": "run-smollm2",
+    "run-vit": "run-minilm",
     "tune-minilm": "tune-smollm2",
 }
 """Experiments whose toys are left out -> one that runs the same, with other models or dtypes."""
@@ -139,7 +146,8 @@ def test_every_experiment_runs_on_toy_models(toys, monkeypatch, capsys, name, ro
     assert f"measuring {name}\n" in captured.err
     assert "toy models" in lines[-1]
     # the models stay for the next time, the outputs do not
-    assert {path.name for path in toys.iterdir()} <= {"clip-tiny", "llama-tiny", "mixtral-tiny"}
+    known = {"clip-tiny", "llama-tiny", "mixtral-tiny", "vit-tiny"}
+    assert {path.name for path in toys.iterdir()} <= known
     assert (toys / "llama-tiny").is_dir() or name != "8gb"
 
 

@@ -21,6 +21,7 @@ LEVELS = [
     ["comparison.tasks"],
     ["comparison.gates"],
     ["comparison.request"],
+    ["kernels"],
     ["recipe", "checkpoint", "quantizers", "kinds"],
     ["skeleton"],
     ["calibration"],
@@ -36,7 +37,7 @@ LEVELS = [
     ["comparison.families"],
     ["comparison.engine"],
     ["calibrating"],
-    ["comparison.reports"],
+    ["comparison.reports", "benchmarking"],
     ["tuning"],
     ["api"],
     ["cli"],
@@ -51,6 +52,7 @@ its engine runs models.
 ROOMS = [*chain(*LEVELS)]
 
 TENSOR_ROOMS = {
+    "benchmarking",
     "calibrating",
     "comparison.engine",
     "comparison.families",
@@ -61,6 +63,7 @@ TENSOR_ROOMS = {
     "execute",
     "explanation",
     "inspection",
+    "kernels",
     "kinds",
     "loading",
     "quantizers",

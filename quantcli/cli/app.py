@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from quantcli.cli import (
+    bench,
     calibrate,
     compare,
     completion,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("size", epilog=size.EXAMPLES)(size.size)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
+app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate)
 app.command("tune", epilog=tune.EXAMPLES)(tune.tune)
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)

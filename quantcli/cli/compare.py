@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quantcli.cli import options, sampling
+from quantcli.cli import options, runtime_options, sampling
 from quantcli.cli.interrupt import INTERRUPTED, unwind_on_interrupt
 from quantcli.cli.terminal.output import (
     print_json,
@@ -83,6 +83,8 @@ def compare(
     html: options.Html = None,
     revision: sampling.OriginalRevision = None,
     device: sampling.Device = "cpu",
+    kernels: runtime_options.Kernels = None,
+    activations: runtime_options.Activations = None,
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
     quiet: options.QuietReport = False,
@@ -122,6 +124,8 @@ def _request(given: Mapping[str, Any]) -> CompareRequest:
         samples=CompareOptions.check(samples, origin=None),
         gates=GateOptions.check(gates, origin=None),
         device=given["device"],
+        kernels=given["kernels"],
+        activations=given["activations"],
         revision=given["revision"],
         trust_remote_code=given["trust_remote_code"],
         show_downloads=can_redraw(sys.stderr) and not given["quiet"],

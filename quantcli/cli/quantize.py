@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantcli.cli import activation_options, options
+from quantcli.cli import activation_options, options, runtime_options
 from quantcli.cli.interrupt import interrupted, unwind_on_interrupt
 from quantcli.cli.terminal.output import (
     print_json,
@@ -49,6 +49,8 @@ def quantize(
     activations: activation_options.Activations = None,
     calibration_data: activation_options.CalibrationData = None,
     calibration_samples: activation_options.CalibrationSamples = None,
+    kernels: runtime_options.Kernels = None,
+    runtime_activations: runtime_options.RuntimeActivations = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
     max_shard_size: options.MaxShardSize = "5GB",
@@ -95,6 +97,8 @@ def quantize(
         class_name=class_name,
         calibration=calibration,
         activations=activations,
+        kernels=kernels,
+        runtime_activations=runtime_activations,
         calibration_samples={"data": calibration_data, "samples": calibration_samples},
     )
     if not quiet:

@@ -16,7 +16,8 @@ class CompareRequest:
     """Two models, the samples to run them on, and what the result must meet.
 
     `task` is None to choose it by the architecture. `revision` is that of the original. Without
-    `generate`, no text is generated. `show_downloads` lets huggingface_hub print its progress.
+    `generate`, no text is generated. `kernels` and `activations` are those of `load`, for frozen
+    directories. `show_downloads` lets huggingface_hub print its progress.
     """
 
     original: str
@@ -27,6 +28,8 @@ class CompareRequest:
     generate: bool = True
     requirements: Requirements = field(default_factory=Requirements)
     device: str = "cpu"
+    kernels: str | None = None
+    activations: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
     show_downloads: bool = False

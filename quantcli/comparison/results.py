@@ -61,6 +61,7 @@ class Comparison:
     random. `nonfinite` maps an output to the number of samples with NaN or infinite values in it,
     `lost` counts the samples with any: they do not count in the metrics. `unreached` names the
     quantized modules that no sample reached. `versions` maps packages to versions.
+    `kernels` says how a frozen directory computed, "" for other models.
     """
 
     original: SideSummary
@@ -78,6 +79,7 @@ class Comparison:
     notices: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    kernels: str = ""
 
 
 def group_names(names: Iterable[str]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from quantcli.kernels import Runtime
 from quantcli.kinds.layout import default_group_size
 from quantcli.mark import (
     MARK,
@@ -47,6 +48,7 @@ def frozen_config(
     }
     if activations is not None:
         section["activations"] = activations
+    section |= _runtime(plan).to_section()
     if any(tensor.extra_for for tensor in plan.tensors):
         section["extra"] = _extra(plan)
     return with_section(frozen, section)
@@ -64,6 +66,11 @@ def with_section(config: Mapping[str, Any], section: Mapping[str, Any]) -> dict[
         if name.endswith("_config") and isinstance(part, dict) and "model_type" in part:
             said[name] = part | own
     return said | {SECTION: section}
+
+
+def _runtime(plan: Plan) -> Runtime:
+    """Return how the recipe wants the model to compute."""
+    return Runtime.decide(plan.recipe, environment={})
 
 
 def _extra(plan: Plan) -> dict[str, Any]:

@@ -24,7 +24,14 @@ COMPLAINTS = {
 }
 """The type of pydantic's error -> the message."""
 
-OPTIONAL = ("activations", "extra", "parameters", "shared")
+OPTIONAL = (
+    "activations",
+    "extra",
+    "kernels",
+    "parameters",
+    "runtime_activations",
+    "shared",
+)
 """Keys that a section has only where it needs them."""
 
 HINT = "copy or download config.json again, or quantize the original again"
@@ -94,6 +101,8 @@ class Section(BaseModel):
     untied: list[str]
     computed: list[str]
     activations: ActivationsSection | None = None
+    kernels: str = ""
+    runtime_activations: str = ""
     extra: ExtraSection = Field(default_factory=ExtraSection)
 
 

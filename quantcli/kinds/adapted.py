@@ -50,7 +50,9 @@ class FrozenParameters(FrozenModule):
         """Return a quantized parameter as the module's code sees it."""
         parameter: Any = own_parameters(self)[name]  # type: ignore[arg-type]
         shape, transposed = self.seen_as[name]
-        return WeightView(parameter, shape, transposed) if is_quantized(parameter) else parameter
+        if not is_quantized(parameter):
+            return parameter
+        return WeightView(parameter, shape, transposed, self.runtime)
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from quantcli.formats import format_of
+from quantcli.kernels import QUANTO
+from quantcli.kernels.products import packs, ready
 from quantcli.kinds.layout import DATA, FrozenWeight
 from quantcli.kinds.view import WeightView
 from quantcli.kinds.weights import assemble
@@ -26,6 +28,9 @@ class FrozenModule:
 
     Quanto's tensors refuse to be moved or cast, so that is done to their parts.
     """
+
+    runtime = QUANTO
+    """How its products are computed."""
 
     plain_layout = False
     """Whether its weights stay in Quanto's plain layout, the one in which rows can be found."""
@@ -46,7 +51,18 @@ class FrozenModule:
 
     def assemble(self, name: str, parts: Mapping[str, torch.Tensor]) -> torch.nn.Parameter:
         """Make one of its quantized parameters from the stored parts."""
-        return assemble(self.frozen_weights()[name], parts, plain=self.plain_layout)
+        weight = self.frozen_weights()[name]
+        packed_later = packs(weight.shape, weight.group_size, parts["_scale"], self.runtime)
+        return assemble(weight, parts, plain=self.plain_layout or packed_later)
+
+    def ready(self, name: str) -> Any:
+        """Return a quantized parameter as its products want it, and keep it so."""
+        own = own_parameters(self)  # type: ignore[arg-type]
+        weight = own[name]
+        found = weight if self.plain_layout else ready(weight, self.runtime)
+        if found is not weight:
+            own[name] = found
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; a view of a quantized parameter stands for the parameter."""

@@ -22,8 +22,8 @@ class FrozenLinear(QuantizesActivations, FrozenModule, QLinear):  # type: ignore
     """A linear layer with a frozen weight."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
-        """Compute as Quanto does, but with a dequantized weight where its own way fails."""
-        return linear(input, self.weight, self.bias)
+        """Compute as the runtime says; as Quanto does, if it has no better way."""
+        return linear(input, self.ready("weight"), self.bias, runtime=self.runtime)
 
 
 @register

@@ -8,14 +8,26 @@ import torch
 from optimum.quanto import WeightQBitsTensor
 
 from quantcli.formats import Kernel, format_of
+from quantcli.kernels import QUANTO, Runtime, products
 from quantcli.upstream.quanto import is_quantized
 
 
-def linear(input: torch.Tensor, weight: Any, bias: torch.Tensor | None = None) -> torch.Tensor:  # noqa: A002 - torch's name
+def linear(
+    input: torch.Tensor,  # noqa: A002 - torch's name
+    weight: Any,
+    bias: torch.Tensor | None = None,
+    *,
+    runtime: Runtime = QUANTO,
+) -> torch.Tensor:
     """Return input @ weight.T + bias, for a quantized weight (outputs, inputs).
 
-    Computed by Quanto, but with a dequantized weight where its own way fails.
+    Computed as the runtime says. Otherwise, and where there is no faster way, by Quanto, but with a
+    dequantized weight where its own way fails.
     """
+    if runtime is not QUANTO and not is_quantized(input):
+        found = products.linear(input, weight, bias, runtime)
+        if found is not None:
+            return found
     kernel = _kernel(weight, input)
     if _quanto_fails(weight) or (kernel and not kernel.works(tuple(weight.shape))):
         output: torch.Tensor = torch.matmul(input, weight.dequantize().t())
@@ -26,8 +38,11 @@ def linear(input: torch.Tensor, weight: Any, bias: torch.Tensor | None = None) -
 
 
 def _quanto_fails(weight: Any) -> bool:
-    # transposing this tensor subclass sets a version counter, which inference mode forbids
-    return type(weight) is WeightQBitsTensor and torch.is_inference_mode_enabled()
+    # transposing this tensor subclass sets a version counter, which inference mode forbids, and
+    # which mode it is cannot be compiled
+    if type(weight) is not WeightQBitsTensor:
+        return False
+    return torch.compiler.is_compiling() or torch.is_inference_mode_enabled()
 
 
 def _kernel(weight: Any, input: torch.Tensor) -> Kernel | None:  # noqa: A002 - torch's name

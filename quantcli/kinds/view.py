@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from quantcli.kernels import QUANTO, Runtime
 from quantcli.kinds.product import linear
 from quantcli.kinds.rows import rows_at, rows_between
 from quantcli.upstream.quanto import is_quantized
@@ -23,13 +24,21 @@ class WeightView(torch.Tensor):
     quantized: Any
     seen: tuple[int, ...]  # its shape, which torch would answer more slowly
     transposed: bool
+    runtime: Runtime
     _is_hf_initialized = True  # transformers initializes what is not
 
     @staticmethod
-    def __new__(cls: type, quantized: Any, shape: tuple[int, ...], transposed: bool = False) -> Any:
+    def __new__(
+        cls: type,
+        quantized: Any,
+        shape: tuple[int, ...],
+        transposed: bool = False,
+        runtime: Runtime = QUANTO,
+    ) -> Any:
         """Return a view of a matrix of rows in a `shape`; see `Rows` for `transposed`."""
         made: Any = wrapper(cls, shape, quantized)
         made.quantized, made.seen, made.transposed = quantized, tuple(shape), transposed
+        made.runtime = runtime
         return made
 
     def dense(self) -> torch.Tensor:
@@ -82,14 +91,14 @@ def _embedding(
 def _linear(input: torch.Tensor, weight: Any, bias: Any = None) -> Any:  # noqa: A002 - torch's name
     if not isinstance(weight, WeightView) or weight.transposed or not is_matrix(weight):
         return NotImplemented
-    return linear(input, weight.quantized, bias)
+    return linear(input, weight.quantized, bias, runtime=weight.runtime)
 
 
 def _matmul(input: Any, other: Any) -> Any:  # noqa: A002 - torch's name
     if not isinstance(other, WeightView) or isinstance(input, WeightView):
         return NotImplemented
     if other.transposed and is_matrix(other):
-        return linear(input, other.quantized)
+        return linear(input, other.quantized, runtime=other.runtime)
     if len(other.seen) == 3 and input.dim() == 3 and len(input) == other.seen[0]:
         return torch.stack([rows @ other[index] for index, rows in enumerate(input)])
     return NotImplemented
@@ -118,7 +127,7 @@ def _matrix(weight: WeightView, index: int) -> torch.Tensor:
     found = rows_between(weight.quantized, index * rows, (index + 1) * rows)
     if not is_quantized(found):
         return found.t() if weight.transposed else found
-    known[index] = WeightView(found, weight.seen[1:], weight.transposed)
+    known[index] = WeightView(found, weight.seen[1:], weight.transposed, weight.runtime)
     return known[index]
 
 

@@ -34,6 +34,8 @@ class FrozenConfig(SectionBase):
         self.computed: list[str] = []
         self.activations: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
+        self.kernels = ""
+        self.runtime_activations = ""
         self.version = SECTION_VERSION
         self.__dict__.update(section)
         self.quant_method = cast("Any", METHOD)
@@ -142,6 +144,7 @@ class FrozenQuantizer(QuantizerBase):
         from quantcli.kinds.unpack import use_torch_unpack
         from quantcli.loading.naming import Naming
         from quantcli.loading.placement import Placement, serialized_names, tie_as_stored
+        from quantcli.loading.runtime import set_runtime
         from quantcli.loading.tensors import check_tensors, leave_out, read_headers
 
         if not files:
@@ -164,6 +167,7 @@ class FrozenQuantizer(QuantizerBase):
         config.modules = placement.modules(config.modules)
         config.parameters = placement.parameters(config.parameters)
         config.shared = placement.shared(config.shared, config.parameters)
+        set_runtime(model, vars(config))
         self.serialized_names = serialized_names(model)
         naming = Naming.of(model, frozen, headers)
         self._renamings = naming.renamings

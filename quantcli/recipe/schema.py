@@ -18,10 +18,12 @@ from quantcli.recipe.values import (
     Activations,
     Embeddings,
     GroupSize,
+    Kernels,
     Model,
     Optimizer,
     Rest,
     RuledWeights,
+    RuntimeActivations,
     Text,
     Weights,
     refusal,
@@ -67,6 +69,8 @@ class Recipe(Table):
     rest: Rest = KEEP
     optimizer: Optimizer = "max"
     activations: Activations = NONE
+    kernels: Kernels = "auto"
+    runtime_activations: RuntimeActivations = NONE
     group_size: GroupSize | None = None
     include: tuple[Text, ...] = ()
     exclude: tuple[Text, ...] = ()
@@ -162,6 +166,7 @@ class Recipe(Table):
         if self.downcast:
             self._check_downcast()
         self._check_grouped()
+        self._check_runtime()
         return self
 
     def _check_downcast(self) -> None:
@@ -187,6 +192,12 @@ class Recipe(Table):
             if rule.group_size and weights not in GROUPED:
                 message = f"rules[{index}].group_size: only for {_GROUPED}"
                 raise refusal(message, f"the weights of this rule are {weights}")
+
+    def _check_runtime(self) -> None:
+        asked = {self.weights, *(rule.weights for rule in self.rules)}
+        if self.runtime_activations != NONE and "int8" not in asked:
+            message = f"runtime_activations: {self.runtime_activations} needs int8 weights"
+            raise refusal(message, f"leave it out, or use weights int8 instead of {self.weights}")
 
 
 def _known_keys() -> dict[str, list[str]]:

@@ -20,6 +20,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from quantcli.comparison.tasks import TASKS
 from quantcli.errors import QuantcliError, did_you_mean
 from quantcli.formats import ACTIVATIONS, DOWNCASTS, QUANTIZED, WEIGHTS, canonical
+from quantcli.kernels import ACTIVATIONS as RUNTIME_ACTIVATIONS
+from quantcli.kernels import KERNELS
 from quantcli.paths import expand, model_name
 
 KEEP = "keep"
@@ -108,6 +110,14 @@ def _activations(value: str) -> str:
     return _one_of(value, (NONE, *ACTIVATIONS), "activation dtype")
 
 
+def _kernels(value: str) -> str:
+    return _one_of(value, KERNELS, "kernels")
+
+
+def _runtime_activations(value: str) -> str:
+    return _one_of(value, (NONE, *RUNTIME_ACTIVATIONS), "runtime activations")
+
+
 def _group_size(value: int) -> int:
     if value > 0 and value % _GROUP_STEP == 0:
         return value
@@ -140,6 +150,10 @@ Embeddings = Annotated[str, BeforeValidator(canonical), AfterValidator(_embeddin
 Rest = Annotated[str, BeforeValidator(canonical), AfterValidator(_rest)]
 Optimizer = Annotated[str, AfterValidator(_optimizer)]
 Activations = Annotated[str, BeforeValidator(canonical), AfterValidator(_activations)]
+Kernels = Annotated[str, AfterValidator(_kernels)]
+RuntimeActivations = Annotated[
+    str, BeforeValidator(canonical), AfterValidator(_runtime_activations)
+]
 GroupSize = Annotated[StrictInt, AfterValidator(_group_size)]
 Task = Annotated[str, AfterValidator(_task)]
 Count = Annotated[StrictInt, AfterValidator(_count)]

@@ -15,6 +15,7 @@ Parts = Mapping[str, "torch.Tensor"]
 """The stored tensors of a weight, by what follows the weight's name in a state dict."""
 
 _PACKED = "optimum.quanto.tensor.packed.PackedTensor"
+_TINYGEMM = "optimum.quanto.tensor.weights.tinygemm.TinyGemmWeightQBitsTensor"
 _TENSOR = "optimum.quanto.tensor.qtensor.QTensor"
 
 
@@ -94,6 +95,35 @@ def grouped_weight(
         shift=parts["_shift"],
     )
     return weight
+
+
+@relies_on(_TINYGEMM, f"{_TINYGEMM}._scale_shift", to="run int4 weights")
+def tinygemm_parts(weight: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return codes, and scales with zeros, of a weight that Quanto packed; None if it did not."""
+    from optimum.quanto.tensor.weights.tinygemm import TinyGemmWeightQBitsTensor
+
+    if type(weight) is not TinyGemmWeightQBitsTensor:
+        return None
+    return weight._data._data, weight._scale_shift
+
+
+@relies_on(_PACKED, to="store int4 weights")
+def regrouped(weight: Any, codes: torch.Tensor) -> Any:
+    """Return Quanto's plain weight like another one, with codes in its own shape."""
+    from optimum.quanto import WeightQBitsTensor
+    from optimum.quanto.tensor.packed import PackedTensor
+
+    size: int = weight._group_size or codes.shape[1]
+    return WeightQBitsTensor(
+        weight._qtype,
+        weight._axis,
+        weight._group_size,
+        weight.size(),
+        weight.stride(),
+        PackedTensor.pack(codes.view(-1, size), weight._qtype.bits),
+        weight._scale,
+        weight._shift,
+    )
 
 
 def quantize_grouped(

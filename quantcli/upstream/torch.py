@@ -144,3 +144,38 @@ def _looking_class() -> Any:
 def times_written(tensor: torch.Tensor) -> int:
     """Return how often a tensor was written to in place; 0 if torch does not count that."""
     return 0 if tensor.is_inference() else tensor._version
+
+
+@relies_on("torch.cpu._is_vnni_supported", to="choose kernels")
+def has_vnni() -> bool:
+    """Return whether the CPU has AVX-512 VNNI."""
+    import torch
+
+    return bool(torch.cpu._is_vnni_supported())
+
+
+@relies_on("torch._weight_int8pack_mm", to="multiply with int8 weights")
+def int8_kernel() -> Callable[..., torch.Tensor]:
+    """Return torch's product of bfloat16 (m, k) with int8 (n, k) and scales (n,), for CPUs."""
+    import torch
+
+    return torch.ops.aten._weight_int8pack_mm.default
+
+
+@relies_on("torch._weight_int4pack_mm_for_cpu", to="multiply with int4 weights")
+def int4_kernel() -> Callable[..., torch.Tensor]:
+    """Return torch's product of bfloat16 (m, k) with packed int4 codes, for CPUs.
+
+    It takes codes (n, k / 2), the size of groups, and scale and zero (k / size, n, 2).
+    """
+    import torch
+
+    return torch.ops.aten._weight_int4pack_mm_for_cpu.default
+
+
+@relies_on("torch._convert_weight_to_int4pack_for_cpu", to="multiply with int4 weights")
+def pack_int4(codes: torch.Tensor) -> torch.Tensor:
+    """Return int32 codes (n, k) as that kernel takes them, (n, k / 2) in uint8."""
+    import torch
+
+    return torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 1)  # type: ignore[no-any-return]

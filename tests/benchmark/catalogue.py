@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from benchmark import experiments, fidelity, mixtures, tuning, weights
+from benchmark import experiments, fidelity, mixtures, running, tuning, weights
 
 if TYPE_CHECKING:
     from benchmark.experiments import Setting
@@ -26,4 +26,5 @@ EXPERIMENTS: dict[str, Callable[[Setting], Experiment]] = {
     "inspect": weights.inspect,
     **dict(fidelity.every()),
     **dict(tuning.every()),
+    **dict(running.every()),
 }

@@ -35,6 +35,16 @@ MIXTRAL = {
     "num_local_experts": 8,
     "dtype": "bfloat16",
 }
+LLAMA_1B = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 32000,
+    "tie_word_embeddings": False,
+    "dtype": "bfloat16",
+}
 TINY = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -48,6 +58,9 @@ SHAPES = {
     "clip-l": ("CLIP", CLIP, "5GB"),  # 1,710,466,052 bytes
     "llama-8gb": ("Llama", LLAMA, "2.1GB"),  # 8.3 GB in 4 shards
     "mixtral-4gb": ("Mixtral", MIXTRAL, "2.1GB"),  # bfloat16
+    "llama-1b": ("Llama", LLAMA_1B, "5GB"),  # 4 of 16 layers
+    "vit-b": ("ViT", {}, "5GB"),  # ViT-B/16, the default of its config
+    "vit-tiny": ("ViT", TINY | {"image_size": 32, "patch_size": 16}, "5GB"),
     "mixtral-tiny": ("Mixtral", TINY | {"num_local_experts": 4}, "200KB"),
     "clip-tiny": ("CLIP", TINY_TOWERS, "5GB"),
     "llama-tiny": ("Llama", TINY | {"tie_word_embeddings": False}, "200KB"),
@@ -75,7 +88,7 @@ def build(name: str, folder: Path) -> None:
     torch.manual_seed(0)
     family, arguments, max_shard_size = SHAPES[name]
     config = getattr(transformers, f"{family}Config")(**arguments)
-    head = "Model" if family == "CLIP" else "ForCausalLM"
+    head = "Model" if family in ("CLIP", "ViT") else "ForCausalLM"
     partial = folder.with_name(f".{folder.name}.partial")
     built = getattr(transformers, family + head)(config).to(config.dtype or torch.float32)
     built.save_pretrained(partial, max_shard_size=max_shard_size)

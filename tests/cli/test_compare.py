@@ -70,7 +70,7 @@ def paragraph(out, name):
 def test_a_table_on_a_pipe(compare, pair):
     ran = compare(*pair, "--min-cosine", "0.9", "--max-size-ratio", "0.1")
     lines = ran.out.splitlines()
-    title = f"{pair[1]} against {pair[0]}: text-embedding, 3 samples, synthetic"
+    title = f"{pair[1]} against {pair[0]}: text-embedding, 3 samples, synthetic, quanto kernels"
     assert lines[0] == title
     assert lines[-1] == "2 gates: 1 passed, 1 failed"
     assert all(line == line.rstrip() for line in lines)

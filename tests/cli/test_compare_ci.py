@@ -147,7 +147,9 @@ def test_the_workflow(runner, frozen):
     assert "Compared as text-embedding on 100 samples." in text
     assert runner.summary() == text + "\n"
     assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
-    assert ran.stdout.startswith(f"quantized against {MODEL}: text-embedding, 100 samples\n")
+    assert ran.stdout.startswith(
+        f"quantized against {MODEL}: text-embedding, 100 samples, quanto kernels\n"
+    )
     assert "\n::notice title=quantcli compare::2 gates: " in ran.stderr
 
 

@@ -29,7 +29,8 @@ from quantcli.recipe import (
 DTYPES = ("int8", "int4", "int2", "float8", "float8_e5m2")
 ALL_DTYPES = (*DTYPES, "float16", "bfloat16")
 KEYS = (
-    "model, weights, embeddings, rest, optimizer, activations, group_size, include, exclude, rules"
+    "model, weights, embeddings, rest, optimizer, activations, kernels, runtime_activations, "
+    "group_size, include, exclude, rules"
 )
 ALL_KEYS = (*KEYS.split(", "), "calibration", "compare", "gates")
 SPELLING = ("kl_mean<=0.02", "<=,", ">=,", "<,", ">,", "==")
@@ -545,8 +546,8 @@ def test_downcast(weights, downcast):
 def test_json_types_come_back():
     assert json.dumps(Recipe().to_dict(), sort_keys=True) == (
         '{"activations": "none", "embeddings": "keep", "exclude": [], "group_size": null, '
-        '"include": [], "model": null, "optimizer": "max", "rest": "keep", "rules": [], '
-        '"weights": "int8"}'
+        '"include": [], "kernels": "auto", "model": null, "optimizer": "max", "rest": "keep", '
+        '"rules": [], "runtime_activations": "none", "weights": "int8"}'
     )
 
 

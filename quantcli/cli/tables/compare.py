@@ -30,6 +30,7 @@ def tables(report: Report) -> Iterator[Table]:
     title = (
         f"{comparison.quantized.model} against {comparison.original.model}: "
         f"{comparison.task}, {plural(comparison.samples, 'sample')}{synthetic}"
+        + (f", {comparison.kernels}" if comparison.kernels else "")
     )
     metrics = [row[:3] for row in rows.metric_rows(comparison)]
     yield _table(title, rows.METRIC_COLUMNS[:3], metrics, left=1)

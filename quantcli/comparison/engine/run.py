@@ -18,6 +18,7 @@ from quantcli.comparison.engine.summary import Ran, sum_up
 from quantcli.comparison.families.clock import Clock
 from quantcli.comparison.families.family import Outputs, settled
 from quantcli.errors import ModelError
+from quantcli.loading.runtime import asking, runtime_of
 from quantcli.process import peak_rss_bytes, reset_peak_rss
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ class _Loaded:
 
     def __enter__(self) -> Self:
         self._measured = reset_peak_rss()
-        self.model = self._side.load(self._prepared.request.device)
+        request = self._prepared.request
+        with asking(kernels=request.kernels, activations=request.activations):
+            self.model = self._side.load(request.device)
         self.reached = Reached(self.model)
         return self
 
@@ -144,6 +147,7 @@ class _Loaded:
             unreached=self.reached.unreached,
             nonfinite=self.nonfinite,
             lost=self.lost,
+            kernels=str(runtime_of(self.model) or ""),
         )
 
 

@@ -25,7 +25,7 @@ class Ran:
     `peak` is the peak resident memory, None if unknown. `varying` names the outputs that differed
     when the same sample ran twice. `exercised` is the share of the quantized weights that ran,
     `unreached` the quantized modules that did not. `nonfinite` counts the samples with NaN or
-    infinite values by output, `lost` those with any.
+    infinite values by output, `lost` those with any. `kernels` says how a frozen model computed.
     """
 
     clock: Clock
@@ -35,6 +35,7 @@ class Ran:
     unreached: tuple[str, ...] = ()
     nonfinite: Mapping[str, int] = field(default_factory=dict)
     lost: int = 0
+    kernels: str = ""
 
 
 def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Comparison:
@@ -58,6 +59,7 @@ def sum_up(prepared: Prepared, first: Ran, second: Ran, seconds: float) -> Compa
         notices=(*prepared.fed.notices, *_notices(prepared, first, second)),
         versions=_versions(prepared),
         seconds=seconds,
+        kernels=second.kernels,
     )
 
 

@@ -54,6 +54,7 @@ def environment(comparison: Comparison) -> list[str]:
         *(f"{name} {version}" for name, version in comparison.versions.items()),
         f"samples {comparison.sample_hash[:12]}",
         f"seed {comparison.seed}",
+        *([comparison.kernels] if comparison.kernels else []),
         f"{comparison.seconds:.1f} s",
     ]
 

@@ -1,0 +1,74 @@
+"""Products of int8 rows with inputs that are quantized to int8 as well, each row by its maximum.
+
+oneDNN multiplies unsigned bytes with signed ones by AVX-512 VNNI, so the inputs are stored with a
+zero point of 128. Symmetric, dynamic, per token: as torchao does it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from quantcli.kernels import int8
+from quantcli.kernels.scratch import scratch
+
+ZERO_POINT, LARGEST = 128, 127
+
+_SMALLEST = torch.finfo(torch.float32).tiny
+"""What stands for the maximum of a row of zeros."""
+
+_MIDDLE = torch.tensor(ZERO_POINT + 0.5)
+"""Half more than the zero point: what follows the point is cut off."""
+
+
+_KERNEL = torch.ops.onednn.qlinear_pointwise.default
+
+
+class Product:
+    """Multiplies with data (n, k) and scale (n, 1), which oneDNN packs at the first product.
+
+    The few rows that another kernel multiplies faster are not quantized.
+    """
+
+    def __init__(self, data: torch.Tensor, scale: torch.Tensor) -> None:
+        self._data, self._scale = data, scale.flatten()
+        self._exact = int8.Product(data, scale)
+        self._packed: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+
+    def __call__(self, inputs: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Return inputs (m, k) @ data' * scale' + bias, in the dtype of the inputs.
+
+        Inputs that are not finite give outputs that are not.
+        """
+        if len(inputs) <= self._exact.few:
+            return self._exact(inputs, bias)
+        if torch.compiler.is_compiling():
+            return self._simulated(inputs, bias)
+        shape = tuple(inputs.shape)
+        # torch has a function for this norm, which takes several times as long
+        reach = torch.abs(inputs, out=scratch(shape, inputs.dtype)).amax(dim=1, keepdim=True)
+        reach = reach.float().clamp_(min=_SMALLEST)
+        scaled = scratch(shape, torch.float32)
+        torch.addcdiv(_MIDDLE, inputs, reach, value=LARGEST, out=scaled)
+        codes = scratch(shape, torch.uint8).copy_(scaled)
+        data, scale, zeros = self._packed or self._pack()
+        found: torch.Tensor = _KERNEL(
+            codes, 1.0, ZERO_POINT, data, scale, zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        if bias is None:
+            return found.mul_(reach).to(inputs.dtype)
+        return torch.addcmul(bias, found, reach, out=found).to(inputs.dtype)
+
+    def _simulated(self, inputs: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Compute the same in floating point, for compilers, to which packed data are opaque."""
+        step = inputs.abs().amax(dim=1, keepdim=True).float().clamp(min=_SMALLEST) / LARGEST
+        codes = (inputs / step).round()
+        found = codes @ (self._data.float() * self._scale[:, None].float()).T * step
+        return (found if bias is None else found + bias).to(inputs.dtype)
+
+    def _pack(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        self._packed = (
+            torch.ops.onednn.qlinear_prepack(self._data, None),
+            self._scale.float() / LARGEST,
+            torch.zeros(len(self._data), dtype=torch.int64),
+        )
+        return self._packed
