@@ -13,12 +13,11 @@ from quantcli.kernels.scratch import scratch
 
 ZERO_POINT, LARGEST = 128, 127
 
-_SMALLEST = torch.finfo(torch.float32).tiny
-"""What stands for the maximum of a row of zeros."""
+_SMALLEST = 1e-30
+"""What stands for the maximum of a row of zeros: its inverse is finite."""
 
-_MIDDLE = torch.tensor(ZERO_POINT + 0.5)
-"""Half more than the zero point: what follows the point is cut off."""
-
+_MIDDLE = 1.5 * 2**23 + ZERO_POINT
+"""What is added to a value so that float32 rounds it to a code, which is then its lowest byte."""
 
 _KERNEL = torch.ops.onednn.qlinear_pointwise.default
 
@@ -32,7 +31,7 @@ class Product:
     def __init__(self, data: torch.Tensor, scale: torch.Tensor) -> None:
         self._data, self._scale = data, scale.flatten()
         self._exact = int8.Product(data, scale)
-        self._packed: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        self._packed: tuple[torch.Tensor, ...] | None = None
 
     def __call__(self, inputs: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Return inputs (m, k) @ data' * scale' + bias, in the dtype of the inputs.
@@ -43,20 +42,21 @@ class Product:
             return self._exact(inputs, bias)
         if torch.compiler.is_compiling():
             return self._simulated(inputs, bias)
-        shape = tuple(inputs.shape)
+        data, scale, zeros, middle = self._packed or self._pack()
+        shape, dtype = tuple(inputs.shape), inputs.dtype
+        values = scratch(shape, torch.float32)
         # torch has a function for this norm, which takes several times as long
-        reach = torch.abs(inputs, out=scratch(shape, inputs.dtype)).amax(dim=1, keepdim=True)
-        reach = reach.float().clamp_(min=_SMALLEST)
-        scaled = scratch(shape, torch.float32)
-        torch.addcdiv(_MIDDLE, inputs, reach, value=LARGEST, out=scaled)
-        codes = scratch(shape, torch.uint8).copy_(scaled)
-        data, scale, zeros = self._packed or self._pack()
+        reach = torch.abs(inputs, out=values if dtype is torch.float32 else None)
+        reach = reach.amax(dim=1, keepdim=True).float().clamp_(min=_SMALLEST)
+        given = inputs if dtype is torch.float32 else values.copy_(inputs)
+        torch.addcmul(middle, given, reach.reciprocal(), value=LARGEST, out=values)
+        codes = scratch(shape, torch.uint8).copy_(values.view(torch.int32))
         found: torch.Tensor = _KERNEL(
             codes, 1.0, ZERO_POINT, data, scale, zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
         if bias is None:
-            return found.mul_(reach).to(inputs.dtype)
-        return torch.addcmul(bias, found, reach, out=found).to(inputs.dtype)
+            return found.mul_(reach).to(dtype)
+        return torch.addcmul(bias, found, reach, out=found).to(dtype)
 
     def _simulated(self, inputs: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Compute the same in floating point, for compilers, to which packed data are opaque."""
@@ -65,10 +65,12 @@ class Product:
         found = codes @ (self._data.float() * self._scale[:, None].float()).T * step
         return (found if bias is None else found + bias).to(inputs.dtype)
 
-    def _pack(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _pack(self) -> tuple[torch.Tensor, ...]:
         self._packed = (
             torch.ops.onednn.qlinear_prepack(self._data, None),
             self._scale.float() / LARGEST,
             torch.zeros(len(self._data), dtype=torch.int64),
+            # a row, as torch is slow where all operands are of different shapes
+            torch.full(self._data.shape[1:], _MIDDLE),
         )
         return self._packed

@@ -28,8 +28,8 @@ _KERNEL = int4_kernel()
 PACKED = 1 << 20
 """Codes that are packed at a time."""
 
-BLOCK = 1 << 21
-"""Codes that are dequantized at a time."""
+BLOCK = 1 << 22
+"""Pairs of codes that are dequantized at a time: products with fewer columns are less efficient."""
 
 
 class Packed(NamedTuple):
@@ -145,32 +145,32 @@ class Product:
 
 
 def _in_blocks(inputs: torch.Tensor, packed: Packed) -> torch.Tensor:
-    """Dequantize the lower and the upper halves of some blocks, transposed, and multiply."""
+    """Dequantize some blocks, transposed and with their halves apart, and multiply."""
     blocks, columns, half = packed.codes.shape
     step = min(blocks, max(1, BLOCK // (columns * half)))
     found = inputs.new_empty(len(inputs), blocks, 2, half)
-    scale, shift = _halves(packed.scale, blocks), _halves(-packed.shift, blocks)
+    scale, shift = _halves_apart(packed.scale, blocks), _halves_apart(-packed.shift, blocks)
     for start in range(0, blocks, step):
-        count = min(step, blocks - start)
-        stop = start + count
-        shape = (columns, count * half)
-        pairs, codes = scratch((2, *shape), torch.uint8)
+        part = slice(start, min(start + step, blocks))
+        count = part.stop - part.start
+        width = count * half
         # moved in pairs of codes, whose runs are short, and taken apart once they are long
-        pairs.view(columns, count, half).copy_(packed.codes[start:stop].transpose(0, 1))
-        values = scratch(shape, inputs.dtype)
-        for index in range(2):
-            torch.bitwise_right_shift(pairs, 4, out=codes) if index else torch.bitwise_and(
-                pairs, 15, out=codes
-            )
-            values.copy_(codes.sub_(packed.lowest) if packed.lowest else codes)
-            groups = values.view(len(scale), -1, shape[1])
-            own = [each[:, None, index, start:stop].flatten(2) for each in (shift, scale)]
-            torch.addcmul(own[0], groups, own[1], out=groups)
-            found[:, start:stop, index] = (inputs @ values).view(-1, count, half)
+        bytes_ = scratch((3 * columns * width,), torch.uint8)
+        pairs, codes = bytes_[: columns * width], bytes_[columns * width :].view(columns, 2, width)
+        pairs.view(columns, count, half).copy_(packed.codes[part].transpose(0, 1))
+        torch.bitwise_and(pairs.view(columns, width), 15, out=codes[:, 0])
+        torch.bitwise_right_shift(pairs.view(columns, width), 4, out=codes[:, 1])
+        values = scratch((columns, 2 * width), inputs.dtype)
+        values.copy_((codes.sub_(packed.lowest) if packed.lowest else codes).view_as(values))
+        groups = values.view(len(scale), -1, 2 * width)
+        own = [each[:, :, part].reshape(len(scale), 1, -1) for each in (shift, scale)]
+        torch.addcmul(own[0], groups, own[1], out=groups)
+        products = (inputs @ values).view(-1, 2, count, half)
+        found[:, part] = products.transpose(1, 2)
     return found.view(len(inputs), -1)
 
 
-def _halves(values: torch.Tensor, blocks: int) -> torch.Tensor:
+def _halves_apart(values: torch.Tensor, blocks: int) -> torch.Tensor:
     """Return values (n, groups) as (groups, 2, blocks, 32)."""
     return values.view(blocks, 2, -1, values.shape[1]).permute(3, 1, 0, 2).contiguous()
 
