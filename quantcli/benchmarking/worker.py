@@ -84,15 +84,22 @@ def _run(task: Any) -> dict[str, Any]:
 
 
 def _import_class(side: Any) -> None:
-    """Import what the model needs, so that it does not count as loading."""
+    """Import what the model needs, and run some of it, so that it does not count as the model's."""
     with contextlib.suppress(Exception):
         from quantcli.loading.classes import frozen_class
 
         if side.model_class is None:
             frozen_class(side.folder, side.config, trust_remote_code=side.trust_remote_code)
+    import torch
+
+    from quantcli.kinds.registry import kind_for
     from quantcli.loading import register
 
     register()
+    for dtype in (torch.float32, torch.bfloat16):
+        layer = torch.nn.Linear(64, 64, dtype=dtype)
+        layer(torch.ones(32, 64, dtype=dtype))
+        kind_for(layer)
 
 
 def _resident() -> int:

@@ -23,9 +23,12 @@ _SIZES = (128, 64, 32)
 _LOWEST = {4: 0, 2: 6}
 """What is added to codes, by bits: those of int2 come to lie around 8, so that `zero` is small."""
 
+_MIDDLE = 8
+"""The code that stands for `zero`."""
+
 _KERNEL = int4_kernel()
 
-PACKED = 1 << 20
+PACKED = 1 << 18
 """Codes that are packed at a time."""
 
 BLOCK = 1 << 22
@@ -36,14 +39,13 @@ class Packed(NamedTuple):
     """A weight in the kernel's layout.
 
     `codes` (n / 64, k, 32) in uint8, with `lowest` added; `zeros` (k / size, n, 2), the scale and
-    the zero of each group of the kernel. `scale` and `shift` (n, groups) are Quanto's.
+    the zero of each group of the kernel, of which `each` have the same in a row.
     """
 
     codes: torch.Tensor
     zeros: torch.Tensor
-    scale: torch.Tensor
-    shift: torch.Tensor
     lowest: int
+    each: int = 1
 
 
 def fits(shape: tuple[int, ...], size: int | None) -> bool:
@@ -68,7 +70,7 @@ def pack(
         raise ValueError(f"groups of {size} cannot be split")
     lowest = _LOWEST[bits]
     scales = scale.view(rows, groups)
-    both = torch.stack([scales, (8 - lowest) * scales - shift.view(rows, groups)], dim=2)
+    both = torch.stack([scales, (_MIDDLE - lowest) * scales - shift.view(rows, groups)], dim=2)
     zeros = both.repeat_interleave(size // kernel, dim=1).transpose(0, 1).contiguous()
     found = torch.empty(rows // _ROWS, columns, _ROWS // 2, dtype=torch.uint8)
     # a few rows at a time, in memory that is kept: what is freed would leave holes behind
@@ -94,23 +96,13 @@ def _unpacked(data: torch.Tensor, start: int, stop: int, bits: int) -> torch.Ten
     return scratch(tuple(nibbles.shape), torch.int32).copy_(nibbles.bitwise_and_(2**bits - 1))
 
 
-def packed(
-    codes: torch.Tensor,
-    zeros: torch.Tensor,
-    bits: int,
-    scale: torch.Tensor | None = None,
-    shift: torch.Tensor | None = None,
-) -> Packed:
+def packed(codes: torch.Tensor, zeros: torch.Tensor, bits: int, groups: int = 0) -> Packed:
     """Return a weight of what `pack` returned, or of what Quanto has packed for this kernel.
 
-    Codes may be of any shape. Without scale and shift, they are those of the kernel.
+    Codes may be of any shape. `groups` is how many a row had before they were split.
     """
-    rows = zeros.shape[1]
-    if scale is None or shift is None:
-        scale, zero = zeros.transpose(0, 1).unbind(2)
-        shift = (8 - _LOWEST[bits]) * scale - zero
-    blocks = codes.view(rows // _ROWS, -1, _ROWS // 2)
-    return Packed(blocks, zeros, scale.view(rows, -1), shift.view(rows, -1), _LOWEST[bits])
+    blocks = codes.view(zeros.shape[1] // _ROWS, -1, _ROWS // 2)
+    return Packed(blocks, zeros, _LOWEST[bits], len(zeros) // (groups or len(zeros)))
 
 
 def unpack(packed: Packed) -> torch.Tensor:
@@ -149,30 +141,27 @@ def _in_blocks(inputs: torch.Tensor, packed: Packed) -> torch.Tensor:
     blocks, columns, half = packed.codes.shape
     step = min(blocks, max(1, BLOCK // (columns * half)))
     found = inputs.new_empty(len(inputs), blocks, 2, half)
-    scale, shift = _halves_apart(packed.scale, blocks), _halves_apart(-packed.shift, blocks)
+    zeros = packed.zeros[:: packed.each].view(-1, blocks, 2, half, 2)
+    zeros = zeros.permute(4, 0, 2, 1, 3).contiguous()
+    groups = zeros.shape[1]
     for start in range(0, blocks, step):
         part = slice(start, min(start + step, blocks))
         count = part.stop - part.start
         width = count * half
         # moved in pairs of codes, whose runs are short, and taken apart once they are long
-        bytes_ = scratch((3 * columns * width,), torch.uint8)
-        pairs, codes = bytes_[: columns * width], bytes_[columns * width :].view(columns, 2, width)
+        both = scratch((3, columns * width), torch.uint8)
+        pairs, codes = both[0].view(columns, width), both[1:].view(columns, 2, width)
         pairs.view(columns, count, half).copy_(packed.codes[part].transpose(0, 1))
-        torch.bitwise_and(pairs.view(columns, width), 15, out=codes[:, 0])
-        torch.bitwise_right_shift(pairs.view(columns, width), 4, out=codes[:, 1])
+        torch.bitwise_and(pairs, 15, out=codes[:, 0])
+        torch.bitwise_right_shift(pairs, 4, out=codes[:, 1])
         values = scratch((columns, 2 * width), inputs.dtype)
-        values.copy_((codes.sub_(packed.lowest) if packed.lowest else codes).view_as(values))
-        groups = values.view(len(scale), -1, 2 * width)
-        own = [each[:, :, part].reshape(len(scale), 1, -1) for each in (shift, scale)]
-        torch.addcmul(own[0], groups, own[1], out=groups)
-        products = (inputs @ values).view(-1, 2, count, half)
+        values.copy_(codes.sub_(_MIDDLE).view(torch.int8).view_as(values))
+        values = values.view(groups, -1, 2 * width)
+        scale, zero = zeros[:, :, :, part].reshape(2, groups, 1, -1)
+        torch.addcmul(zero, values, scale, out=values)
+        products = (inputs @ values.view(columns, -1)).view(-1, 2, count, half)
         found[:, part] = products.transpose(1, 2)
     return found.view(len(inputs), -1)
-
-
-def _halves_apart(values: torch.Tensor, blocks: int) -> torch.Tensor:
-    """Return values (n, groups) as (groups, 2, blocks, 32)."""
-    return values.view(blocks, 2, -1, values.shape[1]).permute(3, 1, 0, 2).contiguous()
 
 
 def _kernel_size(size: int) -> int | None:

@@ -58,7 +58,8 @@ class PackedWeight(WeightQBitsTensor):  # type: ignore[misc]
 
     def packed(self) -> Packed:
         """Return what the kernel takes."""
-        return int4.packed(self._data, self._zeros, self._qtype.bits, self._scale, self._shift)
+        groups = self._scale.numel() // self.shape[0]
+        return int4.packed(self._data, self._zeros, self._qtype.bits, groups)
 
     def weight_qbits_tensor(self) -> WeightQBitsTensor:
         """Return Quanto's own weight; Quanto calls it to store one."""

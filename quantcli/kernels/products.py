@@ -53,8 +53,8 @@ def ready(weight: Any, runtime: Runtime) -> Any:
         return weight
     with torch.inference_mode(False):
         found = torch.nn.Parameter(PackedWeight.of(weight), requires_grad=False)
-    codes = weight_parts(weight)["_data._data"]
-    release_mapped(codes.data_ptr(), codes.nbytes)
+    for part in weight_parts(weight).values():
+        release_mapped(part.data_ptr(), part.nbytes)
     return found
 
 
