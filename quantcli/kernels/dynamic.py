@@ -10,13 +10,14 @@ import torch
 
 from quantcli.kernels import int8
 from quantcli.kernels.scratch import scratch
+from quantcli.process import release_mapped
 
 ZERO_POINT, LARGEST = 128, 127
 
-_SMALLEST = 1e-30
+SMALLEST = 1e-30
 """What stands for the maximum of a row of zeros: its inverse is finite."""
 
-_MIDDLE = 1.5 * 2**23 + ZERO_POINT
+MIDDLE = 1.5 * 2**23 + ZERO_POINT
 """What is added to a value so that float32 rounds it to a code, which is then its lowest byte."""
 
 _KERNEL = torch.ops.onednn.qlinear_pointwise.default
@@ -47,7 +48,7 @@ class Product:
         values = scratch(shape, torch.float32)
         # torch has a function for this norm, which takes several times as long
         reach = torch.abs(inputs, out=values if dtype is torch.float32 else None)
-        reach = reach.amax(dim=1, keepdim=True).float().clamp_(min=_SMALLEST)
+        reach = reach.amax(dim=1, keepdim=True).float().clamp_(min=SMALLEST)
         given = inputs if dtype is torch.float32 else values.copy_(inputs)
         torch.addcmul(middle, given, reach.reciprocal(), value=LARGEST, out=values)
         codes = scratch(shape, torch.uint8).copy_(values.view(torch.int32))
@@ -60,7 +61,7 @@ class Product:
 
     def _simulated(self, inputs: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Compute the same in floating point, for compilers, to which packed data are opaque."""
-        step = inputs.abs().amax(dim=1, keepdim=True).float().clamp(min=_SMALLEST) / LARGEST
+        step = inputs.abs().amax(dim=1, keepdim=True).float().clamp(min=SMALLEST) / LARGEST
         codes = (inputs / step).round()
         found = codes @ (self._data.float() * self._scale[:, None].float()).T * step
         return (found if bias is None else found + bias).to(inputs.dtype)
@@ -71,6 +72,7 @@ class Product:
             self._scale.float() / LARGEST,
             torch.zeros(len(self._data), dtype=torch.int64),
             # a row, as torch is slow where all operands are of different shapes
-            torch.full(self._data.shape[1:], _MIDDLE),
+            torch.full(self._data.shape[1:], MIDDLE),
         )
+        release_mapped(self._data.data_ptr(), self._data.nbytes)
         return self._packed

@@ -8,10 +8,13 @@ import torch
 from optimum.quanto import QConv2d
 from torch import nn
 
+from quantcli.kernels.convolution import convolve
 from quantcli.kinds.activations import QuantizesActivations
 from quantcli.kinds.frozen import FrozenModule
 from quantcli.kinds.kind import ModuleKind
 from quantcli.kinds.registry import register
+from quantcli.upstream.quanto import is_quantized
+from quantcli.upstream.torch import own_parameters
 
 ROWS = 8
 """The output channels with which a subclass is tried."""
@@ -19,6 +22,15 @@ ROWS = 8
 
 class FrozenConv2d(QuantizesActivations, FrozenModule, QConv2d):  # type: ignore[misc]
     """A 2-D convolution with a frozen weight."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
+        """Compute as the runtime says; as Quanto does, if it has no better way."""
+        if self.runtime.activations and not is_quantized(input):
+            weight = own_parameters(self)["weight"]
+            found = convolve(input, weight, self.bias, self, self.runtime)
+            if found is not None:
+                return found
+        return super().forward(input)  # type: ignore[no-any-return]
 
 
 @register

@@ -61,6 +61,7 @@ def runtime_of(model: nn.Module) -> Runtime | None:
 
 def _check_activations(runtime: Runtime, frozen: list[Any]) -> None:
     from quantcli.kernels.machine import has_int8_products
+    from quantcli.kinds.conv2d import FrozenConv2d
     from quantcli.kinds.linear import FrozenLinear
 
     what = f"runtime activations {runtime.activations}"
@@ -69,8 +70,8 @@ def _check_activations(runtime: Runtime, frozen: list[Any]) -> None:
             f"{what} need a CPU with AVX-512 VNNI, which this one does not have",
             hint="load it without them",
         )
-    linear = [module for module in frozen if isinstance(module, FrozenLinear)]
-    if any(each.weight_qtype.name == "qint8" for each in linear):
+    served = [module for module in frozen if isinstance(module, (FrozenLinear, FrozenConv2d))]
+    if any(module.weight_qtype.name == "qint8" for module in served):
         return
     formats = sorted(
         {
@@ -80,6 +81,6 @@ def _check_activations(runtime: Runtime, frozen: list[Any]) -> None:
         }
     )
     raise UsageError(
-        f"{what} need linear layers with int8 weights; this model has {some(formats, 5) or 'none'}",
+        f"{what} need layers with int8 weights; this model has {some(formats, 5) or 'none'}",
         hint="load it without them, or quantize it with --weights int8",
     )
