@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from quantcli.benchmarking.results import Benchmark
 from quantcli.benchmarking.run import BenchRequest, SideRequest, run_benchmark
-from quantcli.errors import UsageError
+from quantcli.errors import ModelError, UsageError
 from quantcli.paths import expand
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def bench(
 
     `against` is the original, a Hub id or folder, to be measured beside it. Each side runs in a
     process of its own, and they take turns in each of the `rounds`. `batches` are those of models
-    that do not write text. Raises `UsageError` or
-    `ModelError`.
+    that do not write text. Raises `UsageError`; `ModelError` for what cannot be loaded or measured.
     """
     request = make_bench_request(
         directory,
@@ -63,6 +62,7 @@ def make_bench_request(
     if rounds < 1 or min(batches, default=0) < 1:
         raise UsageError("rounds and batches must be at least 1")
     folder = Path(expand(os.fspath(directory)))
+    _check_kind(folder)
     read_frozen_config(folder)
     sides = [*_choices(folder)]
     if against is not None:
@@ -99,7 +99,24 @@ def _choices(folder: Path) -> Iterator[SideRequest]:
         yield SideRequest(name="auto", model=model, kernels="auto", activations="none")
     if has_int8_products() and _has_int8_layers(folder):
         yield SideRequest(
-            name="auto, int8 activations", model=model, kernels="auto", activations="int8"
+            name="auto, int8 activations",
+            model=model,
+            kernels="auto",
+            activations="int8",
+            optional=True,
+        )
+
+
+def _check_kind(folder: Path) -> None:
+    from quantcli.api.loading import is_of_diffusers
+    from quantcli.pipelines.index import is_pipeline_folder
+
+    if is_of_diffusers(folder):
+        raise ModelError(f"{folder} is a model of diffusers; bench runs those of transformers")
+    if is_pipeline_folder(folder):
+        raise ModelError(
+            f"{folder} is a pipeline, and bench runs models only",
+            hint=f"compare tells how long its images take: quantcli compare MODEL {folder}",
         )
 
 

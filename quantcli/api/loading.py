@@ -13,8 +13,9 @@ from quantcli.paths import expand
 def load(directory: str | os.PathLike[str], **options: Any) -> Any:
     """Load a frozen directory: a model in eval mode, or a pipeline of such models.
 
-    `options` are `device_map`, `dtype`, `trust_remote_code` and `verify`, and for transformers
-    models others of `from_pretrained`: see `quantcli.loading.load`, whose errors it raises.
+    `options` are `device_map`, `dtype`, `kernels`, `activations`, `trust_remote_code` and `verify`,
+    and for transformers models others of `from_pretrained`: see `quantcli.loading.load`, whose
+    errors it raises.
     """
     folder = Path(expand(directory))
     from quantcli.pipelines.index import is_pipeline_folder
@@ -23,7 +24,7 @@ def load(directory: str | os.PathLike[str], **options: Any) -> Any:
         from quantcli.pipelines.load import load_pipeline
 
         return load_pipeline(folder, **options)
-    if _is_of_diffusers(folder):
+    if is_of_diffusers(folder):
         from quantcli.pipelines.load import load_model
 
         return load_model(folder, **options)
@@ -32,7 +33,8 @@ def load(directory: str | os.PathLike[str], **options: Any) -> Any:
     return load_transformers(folder, **options)
 
 
-def _is_of_diffusers(folder: Path) -> bool:
+def is_of_diffusers(folder: Path) -> bool:
+    """Return whether a folder holds one model of diffusers."""
     try:
         config = read_json(folder / "config.json")
     except (OSError, ValueError):

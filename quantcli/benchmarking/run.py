@@ -24,12 +24,16 @@ WORKER = "quantcli.benchmarking.worker"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideRequest:
-    """A model, and how it is to be loaded: `kernels` None for an original."""
+    """A model, and how it is to be loaded: `kernels` None for an original.
+
+    An `optional` side is left out, with a notice, if the model cannot be loaded so.
+    """
 
     name: str
     model: str
     kernels: str | None = None
     activations: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,8 @@ def run_benchmark(request: BenchRequest, progress: Progress) -> Benchmark:
     Raises `ModelError` for a side that cannot be loaded.
     """
     with ExitStack() as opened:
-        workers = [opened.enter_context(_started(side, request)) for side in request.sides]
+        notices = [*request.notices]
+        workers = [*_start(request, opened, notices)]
         count = len(workers[0].workloads)
         progress.start(count * request.rounds * len(workers))
         try:
@@ -69,8 +74,19 @@ def run_benchmark(request: BenchRequest, progress: Progress) -> Benchmark:
         rounds=request.rounds,
         threads=workers[0].threads,
         machine=_machine(),
-        notices=request.notices,
+        notices=tuple(notices),
     )
+
+
+def _start(request: BenchRequest, opened: ExitStack, notices: list[str]) -> Iterator[_Worker]:
+    """Yield the loaded sides, and note which ones are left out."""
+    for side in request.sides:
+        try:
+            yield opened.enter_context(_started(side, request))
+        except ModelError as error:
+            if not side.optional:
+                raise
+            notices.append(f"left out: {error}")
 
 
 class _Worker:

@@ -93,6 +93,8 @@ def bench(
         show_downloads=can_redraw(sys.stderr) and not quiet,
     )
     found = _run(request, quiet=quiet)
+    if not quiet:
+        warn(found.notices)
     if as_json:
         print_json(to_json(found))
     elif quiet:
@@ -113,8 +115,6 @@ def _run(request: BenchRequest, *, quiet: bool) -> Benchmark:
     from quantcli.api.benchmarking import bench_request
     from quantcli.cli.terminal.progress import make_steps
 
-    if not quiet:
-        warn(request.notices)
     unwind_on_interrupt()
     try:
         return bench_request(request, make_steps(quiet=quiet, what="measuring"))

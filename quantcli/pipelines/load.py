@@ -9,6 +9,7 @@ from quantcli.errors import ModelError, UsageError, did_you_mean
 from quantcli.frozen.manifest import is_frozen
 from quantcli.loading.faults import load_error, naming_folder
 from quantcli.loading.model import verify_files
+from quantcli.loading.runtime import asking
 from quantcli.pipelines.models import load_component, load_frozen_model, without_saving
 from quantcli.pipelines.package import hide_progress, import_diffusers
 from quantcli.upstream.foreign import foreign_code
@@ -20,20 +21,22 @@ if TYPE_CHECKING:
 
     from quantcli.pipelines.pipeline import Pipeline
 
-OPTIONS = ("device_map", "trust_remote_code", "verify")
+OPTIONS = ("activations", "device_map", "kernels", "trust_remote_code", "verify")
 
 
 def load_pipeline(
     folder: Path,
     *,
     device_map: str | torch.device | None = None,
+    kernels: str | None = None,
+    activations: str | None = None,
     trust_remote_code: bool = False,
     verify: bool = False,
     **options: Any,
 ) -> Any:
     """Load a frozen pipeline as an object of its class of diffusers, its models in eval mode.
 
-    `device_map` is one device. Errors are those of `loading.load`.
+    `device_map` is one device. `kernels`, `activations` and errors are those of `loading.load`.
     """
     device = _device(device_map)
     _check_options(options)
@@ -52,7 +55,8 @@ def load_pipeline(
             f"{folder} is a pipeline, but not a frozen directory",
             hint="make one: quantcli quantize MODEL -o DIR",
         )
-    built = build_pipeline(pipeline, folder, trust_remote_code=trust_remote_code)
+    with asking(kernels=kernels, activations=activations):
+        built = build_pipeline(pipeline, folder, trust_remote_code=trust_remote_code)
     without_saving(built, folder)
     return built if device is None else built.to(device)
 
@@ -78,6 +82,8 @@ def load_model(
     folder: Path,
     *,
     device_map: str | torch.device | None = None,
+    kernels: str | None = None,
+    activations: str | None = None,
     trust_remote_code: bool = False,
     verify: bool = False,
     **options: Any,
@@ -88,7 +94,8 @@ def load_model(
     _check_options(options)
     if verify:
         verify_files(folder)
-    model = load_frozen_model(folder)
+    with asking(kernels=kernels, activations=activations):
+        model = load_frozen_model(folder)
     return model if device is None else model.to(device)
 
 

@@ -14,6 +14,7 @@ from quantcli.loading.model import load as load_transformers
 from quantcli.loading.model import read_frozen_config
 from quantcli.loading.naming import Naming
 from quantcli.loading.placement import Placement
+from quantcli.loading.runtime import set_runtime
 from quantcli.loading.tensors import (
     Header,
     check_header,
@@ -71,6 +72,7 @@ def load_frozen_model(folder: Path) -> Any:
         check_dtypes(folder, headers)
         model = _build(folder, config, tensors=len(headers))
         _place(model, config[SECTION])
+        set_runtime(model, config[SECTION])
         _check(model, headers, config[SECTION]["computed"])
         _fill(model, dict(_read(files)))
     align_tensors(model)

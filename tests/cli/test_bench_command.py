@@ -7,7 +7,10 @@ import json
 import pytest
 from messages import assert_says
 
+import quantcli
+from quantcli.benchmarking.run import BenchRequest, SideRequest, run_benchmark
 from quantcli.cli.app import main
+from quantcli.execute.run import NoProgress
 from quantcli.kernels.machine import costs, has_int8_products
 
 
@@ -42,7 +45,7 @@ def test_a_language_model_against_its_original(tiny_model, frozen, capsys):
 def test_the_table(frozen, capsys):
     assert main(["bench", str(frozen("bert", "int4")), "--rounds", "1"]) == 0
     captured = capsys.readouterr()
-    for fact in ("batch 1", "batch 8", "batch 32", "load", "peak memory", "quanto", "per second"):
+    for fact in ("batch 1", "batch 8", "batch 32", "loading", "peak memory", "quanto", "samples/s"):
         assert_says(captured.out, fact)
     assert_says(captured.out, "medians", "ratios to quanto")
     assert main(["bench", str(frozen("vit", "int8")), "--rounds", "1", "-q"]) == 0
@@ -56,3 +59,28 @@ def test_what_cannot_be_measured(tiny_model, frozen, capsys, tmp_path):
     folder = str(frozen("bert", "int8"))
     assert main(["bench", folder, "--against", str(tmp_path / "none")]) == 3
     assert main(["bench", folder, "--rounds", "0"]) == 2
+
+
+def test_a_choice_that_the_model_cannot_take_is_left_out(tiny_model, frozen, freeze):
+    folder = freeze(tiny_model("llama-tied", dtype="bfloat16"), "int4", embeddings="int8")
+    found = quantcli.bench(folder, rounds=1)
+    assert "auto, int8 activations" not in [side.name for side in found.sides]
+    model = str(frozen("bert", "int8"))
+    sides = [
+        SideRequest(name="quanto", model=model, kernels="quanto"),
+        SideRequest(name="odd", model=model, kernels="odd", optional=True),
+    ]
+    request = BenchRequest(directory=model, sides=tuple(sides), rounds=1, batches=(1,))
+    found = run_benchmark(request, NoProgress())
+    assert [side.name for side in found.sides] == ["quanto"]
+    assert found.notices == ("left out: odd: unknown kernels: odd",)
+
+
+def test_pictures_are_not_measured(capsys, tmp_path):
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    assert main(["bench", str(tmp_path)]) == 3
+    assert_says(capsys.readouterr().err, "diffusers")
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "model_index.json").write_text('{"_class_name": "DDPMPipeline"}')
+    assert main(["bench", str(tmp_path)]) == 3
+    assert_says(capsys.readouterr().err, "pipeline", "quantcli compare")

@@ -166,3 +166,21 @@ def test_a_lost_sample_is_counted_once(tiny_model, monkeypatch):
     assert list(comparison.nonfinite.values()) == [1, 1]
     assert comparison.lost == 2
     assert not [name for name in comparison.metrics if name.startswith("cosine_")]
+
+
+def test_a_kernel_whose_outputs_are_not_finite_fails(tiny_model, freeze, monkeypatch):
+    from quantcli.kernels import int8
+
+    product = int8.Product.__call__
+
+    def broken(self, inputs, bias):
+        return product(self, inputs, bias) * torch.nan
+
+    monkeypatch.setattr(int8.Product, "__call__", broken)
+    folder = tiny_model("bert")
+    frozen = freeze(folder, "int8")
+    exact = quantcli.compare(folder, frozen, samples=FEW, kernels="quanto")
+    assert (exact.passed, exact.comparison.kernels) == (True, "quanto kernels")
+    fast = quantcli.compare(folder, frozen, samples=FEW, kernels="auto")
+    assert (fast.passed, fast.comparison.kernels) == (False, "auto kernels")
+    assert all(verdict.metric.startswith("nonfinite_") for verdict in fast.judgement.failed)

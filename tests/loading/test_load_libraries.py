@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import freezing
 import pytest
 import torch
 import transformers
+
+import quantcli
+from quantcli.kernels.machine import has_int8_products
+from quantcli.loading.runtime import runtime_of
 
 SENTENCES = ["A frozen model.", "The same model, thawed: is it the same?"]
 
@@ -33,6 +38,23 @@ def test_sentence_transformer(frozen_minilm, minilm):
     with torch.no_grad():  # plain Quanto's int4 fails in the inference mode of encode
         expected = reference(reference.preprocess(SENTENCES))["sentence_embedding"]
     assert (embeddings == expected.numpy()).all()
+
+
+def test_sentence_transformer_computes_as_the_directory_says(minilm, tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    options = {"kernels": "quanto", "runtime_activations": "int8"} if has_int8_products() else {}
+    made = quantcli.quantize(minilm, output=tmp_path / "q", **options)
+    encode = partial(SentenceTransformer.encode, sentences=SENTENCES, show_progress_bar=False)
+    monkeypatch.delenv("QUANTCLI_KERNELS")
+    fast = SentenceTransformer(str(made.output), device="cpu")
+    assert runtime_of(fast).to_section() == options
+    monkeypatch.setenv("QUANTCLI_RUNTIME_ACTIVATIONS", "none")
+    exact = SentenceTransformer(str(made.output), device="cpu")
+    assert runtime_of(exact).activations == ""
+    similar = (encode(fast) * encode(exact)).sum(1)
+    assert (similar > 0.99).all()
+    assert bool((similar < 0.999999).all()) == bool(options)
 
 
 def test_feature_extraction(frozen_minilm):

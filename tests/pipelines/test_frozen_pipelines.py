@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from tiny_pipelines import COMPONENTS
 
 import quantcli
-from quantcli.errors import ModelError
+from quantcli.errors import ModelError, UsageError
 from quantcli.frozen.verify import check
+from quantcli.kernels import QUANTO, Runtime
+from quantcli.loading.runtime import runtime_of
 
 KINDS = [*COMPONENTS]
 
@@ -199,3 +201,23 @@ def test_a_loaded_pipeline_is_not_saved_by_diffusers(frozen_pipeline, tmp_path):
         with refuses(ModelError, type(loaded).__name__, hint=str(source)):
             loaded.save_pretrained(tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
+
+
+def test_a_pipeline_computes_as_it_is_asked_to(frozen_pipeline):
+    folder = frozen_pipeline("dit", "int8").output
+    exact = tiny_pipelines.image(quantcli.load(folder, kernels="quanto"))
+    loaded = quantcli.load(folder, kernels="auto")
+    assert runtime_of(loaded.transformer) == Runtime()
+    assert torch.allclose(tiny_pipelines.image(loaded), exact, atol=1e-4)
+    (model,) = (path for path in folder.iterdir() if path.name == "transformer")
+    assert runtime_of(quantcli.load(model, kernels="auto")) == Runtime()
+    with refuses(UsageError, "qanto", hint="quanto"):
+        quantcli.load(folder, kernels="qanto")
+
+
+def test_the_setting_travels_with_a_pipeline(pipeline_folder, tmp_path, monkeypatch):
+    made = quantcli.quantize(pipeline_folder("dit"), output=tmp_path / "q", kernels="quanto")
+    monkeypatch.delenv("QUANTCLI_KERNELS")
+    assert runtime_of(quantcli.load(made.output).transformer) == QUANTO
+    monkeypatch.setenv("QUANTCLI_KERNELS", "auto")
+    assert runtime_of(quantcli.load(made.output).transformer) == Runtime()

@@ -144,6 +144,8 @@ def _provenance(report: Report) -> Iterator[Block]:
     facts = {
         "versions": ", ".join(f"{name} {found}" for name, found in comparison.versions.items())
     }
+    if comparison.kernels:
+        facts["computed with"] = comparison.kernels
     facts["samples"] = f"{comparison.samples}, sha256 {comparison.sample_hash}"
     yield Facts(pairs=facts | {"seed": str(comparison.seed), "took": f"{comparison.seconds:.1f} s"})
     if report.inspection is not None:

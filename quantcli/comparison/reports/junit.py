@@ -35,6 +35,9 @@ def _suite(report: Report) -> ET.Element:
         skipped="0",
         time=f"{comparison.seconds:.3f}",
     )
+    if comparison.kernels:
+        properties = ET.SubElement(suite, "properties")
+        ET.SubElement(properties, "property", name="kernels", value=comparison.kernels)
     suite.extend([_case(verdict, judgement, comparison.task) for verdict in judgement.verdicts])
     if not judgement.verdicts:
         suite.append(_empty_case(comparison.task))

@@ -74,6 +74,7 @@ def to_json(report: Report) -> dict[str, Any]:
             "original": asdict(comparison.original),
             "quantized": asdict(comparison.quantized),
         },
+        "kernels": comparison.kernels,
         "sample_hash": comparison.sample_hash,
         "synthetic": comparison.synthetic,
         "seed": comparison.seed,

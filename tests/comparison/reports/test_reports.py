@@ -18,7 +18,7 @@ from quantcli.comparison.gates import (
     parse_regression,
     save_baseline,
 )
-from quantcli.comparison.reports import Report, annotate, junit, markdown, to_json
+from quantcli.comparison.reports import Report, annotate, html, junit, markdown, to_json
 from quantcli.comparison.reports.markdown import escape
 from quantcli.comparison.reports.rows import MAX_TEXTS
 from quantcli.comparison.results import Generated
@@ -356,6 +356,15 @@ def test_junit(whole):
     }
     assert failure.text == "limit: >= 0.999\nvalue: 0.985"
     assert suite[1][0].text.startswith("kl_mean is 0.0123, which is <= 0.013, but uncertain")
+
+
+def test_every_report_says_with_what_it_was_computed():
+    found = report(METRICS, "kl_mean<=0.02", kernels="auto kernels, int8 activations")
+    assert to_json(found)["kernels"] == "auto kernels, int8 activations"
+    assert "auto kernels, int8 activations" in markdown(found)
+    (said,) = suite_of(found).iter("property")
+    assert said.attrib == {"name": "kernels", "value": "auto kernels, int8 activations"}
+    assert "auto kernels, int8 activations" in html(found)
 
 
 def test_junit_of_a_strict_run():
