@@ -6,7 +6,7 @@ import torch
 
 from quantcli.kernels.machine import costs
 from quantcli.kernels.scratch import scratch
-from quantcli.upstream.torch import int8_kernel
+from quantcli.upstream.torch import int8_kernel, scaled_product
 
 BLOCK = 1 << 21
 """Values that are cast at a time. They stay in the caches until they are multiplied."""
@@ -15,6 +15,8 @@ _ALIGNED = 16
 """What the columns must be a multiple of for the kernel."""
 
 _KERNEL = int8_kernel()
+
+_SCALED = scaled_product()
 
 DTYPES = (torch.float32, torch.bfloat16)
 """What is computed in. In float16 a sum of products that are not scaled yet could overflow."""
@@ -45,21 +47,30 @@ class Product:
         if torch.compiler.is_compiling():
             found = inputs @ self._data.to(inputs.dtype).T * self._scale
             return found if bias is None else found + bias
-        found = _in_blocks(inputs, self._data)
-        if bias is None:
-            return found.mul_(self._scale)
-        return torch.addcmul(bias, found, self._scale, out=found)
+        return self._in_blocks(inputs, bias)
+
+    def _in_blocks(self, inputs: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        rows, columns = self._data.shape
+        step = min(rows, max(1, BLOCK // columns))
+        buffer = scratch((step, columns), inputs.dtype)
+        if step == rows:
+            return _scaled(inputs, buffer.copy_(self._data), self._scale, bias)
+        found = inputs.new_empty(len(inputs), rows)
+        for start in range(0, rows, step):
+            part = slice(start, start + step)
+            values = self._data[part]
+            block = buffer[: len(values)].copy_(values)
+            own = None if bias is None else bias[part]
+            found[:, part] = _scaled(inputs, block, self._scale[part], own)
+        return found
 
 
-def _in_blocks(inputs: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
-    rows, columns = data.shape
-    step = min(rows, max(1, BLOCK // columns))
-    buffer = scratch((step, columns), inputs.dtype)
-    if step == rows:
-        return inputs @ buffer.copy_(data).T
-    found = inputs.new_empty(len(inputs), rows)
-    for start in range(0, rows, step):
-        part = data[start : start + step]
-        block = buffer[: len(part)].copy_(part)
-        found[:, start : start + step] = inputs @ block.T
-    return found
+def _scaled(
+    inputs: torch.Tensor, values: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    """Return inputs @ values' * scale + bias; in bfloat16 the product is rounded once, scaled."""
+    if inputs.dtype is torch.bfloat16:
+        found = _SCALED(inputs, scale[None], values, None, "mul")
+        return found if bias is None else found.add_(bias)
+    found = inputs @ values.T
+    return found.mul_(scale) if bias is None else torch.addcmul(bias, found, scale, out=found)

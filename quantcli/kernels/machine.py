@@ -11,7 +11,7 @@ import torch
 class Costs:
     """Up to how many rows of inputs the packed kernels are taken; above, weights are unpacked.
 
-    Measured with `make bench`, experiment kernels: bfloat16, 4096 x 4096 and 1536 x 576.
+    Measured as in `make bench`, experiment products: bfloat16, 4096 x 4096 and 1536 x 576.
     """
 
     int8_rows: int

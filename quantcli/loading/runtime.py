@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from quantcli.errors import UsageError
+from quantcli.process import keep_freed_memory
 from quantcli.text import some
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def set_runtime(model: nn.Module, section: Mapping[str, Any]) -> None:
     frozen = [module for module in model.modules() if isinstance(module, FrozenModule)]
     if runtime.activations:
         _check_activations(runtime, frozen)
+        keep_freed_memory()
     for module in frozen:
         module.runtime = runtime
 

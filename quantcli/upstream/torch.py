@@ -162,6 +162,17 @@ def int8_kernel() -> Callable[..., torch.Tensor]:
     return torch.ops.aten._weight_int8pack_mm.default
 
 
+@relies_on("torch.ops.mkldnn._linear_pointwise", to="multiply with int8 weights")
+def scaled_product() -> Callable[..., torch.Tensor]:
+    """Return oneDNN's (inputs (m, k), scale (1, n), values (n, k), bias, "mul").
+
+    That is (inputs @ values' + bias) * scale, rounded once.
+    """
+    import torch
+
+    return torch.ops.mkldnn._linear_pointwise.binary
+
+
 @relies_on("torch._weight_int4pack_mm_for_cpu", to="multiply with int4 weights")
 def int4_kernel() -> Callable[..., torch.Tensor]:
     """Return torch's product of bfloat16 (m, k) with packed int4 codes, for CPUs.
