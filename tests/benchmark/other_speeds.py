@@ -165,31 +165,33 @@ def onnxruntime(folder: str) -> Timed:
 
 
 def quantcli(folder: str, weights: str, **runtime: str) -> Any:
-    """Freeze a model, and load it."""
+    """Freeze a model in a process of its own, and load it."""
     import quantcli as own
 
-    made = tempfile.mkdtemp()
-    return own.load(own.quantize(folder, weights=weights, output=f"{made}/q"), **runtime)
+    with tempfile.TemporaryDirectory() as made:
+        command = [sys.executable, "-m", "quantcli", "quantize", folder, "-w", weights, "-q"]
+        subprocess.run([*command, "-o", f"{made}/q"], check=True, stdout=subprocess.DEVNULL)
+        return own.load(f"{made}/q", **runtime)
 
 
-LANGUAGE = {
+LANGUAGE: dict[str, Callable[[str], Timed]] = {
     "transformers, bfloat16": lambda f: language_model(causal(f)),
     "quantcli int8": lambda f: language_model(quantcli(f, "int8")),
     "quantcli int4": lambda f: language_model(quantcli(f, "int4")),
-    "quantcli int4, kernels=quanto": lambda f: language_model(
-        quantcli(f, "int4", kernels="quanto")
-    ),
+    "Quanto int8": lambda f: language_model(quantcli(f, "int8", kernels="quanto")),
+    "Quanto int4": lambda f: language_model(quantcli(f, "int4", kernels="quanto")),
     "torchao int8, weights alone": lambda f: language_model(
         torchao(causal(f), "Int8WeightOnlyConfig")
     ),
     "torchao int4, groups of 32": lambda f: language_model(torchao(causal(f), "int4")),
     "llama.cpp, GGUF Q4_1": llama_cpp,
 }
+"""The ways to run a language model."""
 
-ENCODERS = {
+ENCODERS: dict[str, Callable[[str], Timed]] = {
     "transformers, float32": lambda f: encoder(called(bert(f))),
-    "quantcli int8": lambda f: encoder(called(quantcli(f, "int8"))),
-    "quantcli int8, activations int8": lambda f: encoder(
+    "quantcli int8, exact inputs": lambda f: encoder(called(quantcli(f, "int8"))),
+    "quantcli int8, int8 inputs": lambda f: encoder(
         called(quantcli(f, "int8", activations="int8"))
     ),
     "torchao dynamic int8": lambda f: encoder(
@@ -200,13 +202,17 @@ ENCODERS = {
     ),
     "ONNX Runtime dynamic int8": onnxruntime,
 }
+"""The ways to run an encoder."""
+
+OURS = ("quantcli", "Quanto")
+"""How the names of those start that need quantcli."""
 
 
 def ways(asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """Yield each way with the command that times it."""
     for table, folder in ((LANGUAGE, asked.llm), (ENCODERS, asked.encoder)):
         for name in table:
-            python = asked.quantcli if name.startswith("quantcli") else sys.executable
+            python = asked.quantcli if name.startswith(OURS) else sys.executable
             file = asked.gguf if name.startswith("llama.cpp") else folder
             yield name, [python, __file__, "--only", name, file]
 

@@ -42,14 +42,24 @@ def smollm2(setting: Setting) -> Experiment:
     source = language_model(setting)
     bars = {"int8": (1.15, 0.70), "int4": (1.15, 0.55)}
     experiment = _language_model(setting, source, "SmolLM2 bfloat16", bars)
-    row = Row(
-        what="SmolLM2 int4: memory of running it, imports aside / of the original",
-        bar=0.6,
-        ours=("int4", "auto peak"),
-        theirs=("int4", "original peak"),
-        unit="bytes",
-    )
-    return Experiment(sides=experiment.sides, rows=[*experiment.rows, row])
+    smaller = _quantized(source, home_of(setting) / "head", "int4", "--embeddings", "int8")
+    more = [
+        Row(
+            what="SmolLM2 bfloat16, int4, embeddings and head int8: decode / original",
+            bar=0.45,
+            ours=("int4, head int8", "auto 1"),
+            theirs=("int4, head int8", "original 1"),
+        ),
+        Row(
+            what="SmolLM2 int4: memory of running it, imports aside / of the original",
+            bar=0.6,
+            ours=("int4", "auto peak"),
+            theirs=("int4", "original peak"),
+            unit="bytes",
+        ),
+    ]
+    sides = {**experiment.sides, "int4, head int8": _benched(smaller, source, [])}
+    return Experiment(sides=sides, rows=[*experiment.rows, *more])
 
 
 def llama(setting: Setting) -> Experiment:
@@ -154,8 +164,8 @@ def _language_model(
     )
 
 
-def _quantized(source: Path, folder: Path, weights: str) -> Path:
-    timed([QUANTCLI, "quantize", source, "-w", weights, "-o", folder, "-q"])
+def _quantized(source: Path, folder: Path, weights: str, *more: str) -> Path:
+    timed([QUANTCLI, "quantize", source, "-w", weights, "-o", folder, "-q", *more])
     return folder
 
 

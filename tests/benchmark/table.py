@@ -73,7 +73,7 @@ def _number(value: float, unit: str) -> str:
     if unit == "bytes":
         return f"{value / 1e6:.0f} MB"
     if unit == "s":
-        return f"{value:.2f} s"
+        return f"{value:.2f} s" if value >= 0.05 else f"{1000 * value:.3g} ms"
     return f"{value:.4g}"
 
 
