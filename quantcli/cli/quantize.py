@@ -49,7 +49,7 @@ def quantize(
     activations: activation_options.Activations = None,
     calibration_data: activation_options.CalibrationData = None,
     calibration_samples: activation_options.CalibrationSamples = None,
-    kernels: runtime_options.Kernels = None,
+    kernels: runtime_options.SavedKernels = None,
     runtime_activations: runtime_options.RuntimeActivations = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,

@@ -36,6 +36,17 @@ Kernels = Annotated[
         "quanto, bit for bit as Quanto. [default: the directory's, else auto]",
     ),
 ]
+SavedKernels = Annotated[
+    str | None,
+    typer.Option(
+        "--kernels",
+        metavar="auto|quanto",
+        callback=_kernels,
+        autocompletion=completers.one_of(KERNELS),
+        help="How the model is to compute: auto, the fastest way that differs by rounding alone; "
+        "quanto, bit for bit as Quanto. [default: auto]",
+    ),
+]
 Activations = Annotated[
     str | None,
     typer.Option(

@@ -47,6 +47,7 @@ class Reader:
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "",
+            "QUANTCLI_KERNELS": "",  # readers see the default
             "LC_ALL": "C.UTF-8",
         }
 
