@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,58 +13,49 @@ from quantcli.kernels import ACTIVATIONS, KERNELS
 _KNOWN = ("none", *ACTIVATIONS)
 
 
-def _kernels(value: str | None) -> str | None:
-    return choice("--kernels", KERNELS, value)
+def _one_of(name: str, known: tuple[str, ...], text: str) -> Any:
+    """Return an option that takes one of some words."""
+
+    def check(value: str | None) -> str | None:
+        return choice(name, known, value)
+
+    return typer.Option(
+        name,
+        metavar="|".join(known),
+        callback=check,
+        autocompletion=completers.one_of(known),
+        help=text,
+    )
 
 
-def _activations(value: str | None) -> str | None:
-    return choice("--activations", _KNOWN, value)
-
-
-def _runtime_activations(value: str | None) -> str | None:
-    return choice("--runtime-activations", _KNOWN, value)
-
+_HOW = "auto, the fastest way that differs by rounding alone; quanto, bit for bit as Quanto."
 
 Kernels = Annotated[
     str | None,
-    typer.Option(
+    _one_of(
         "--kernels",
-        metavar="auto|quanto",
-        callback=_kernels,
-        autocompletion=completers.one_of(KERNELS),
-        help="How the frozen model computes: auto, the fastest way that differs by rounding alone; "
-        "quanto, bit for bit as Quanto. [default: the directory's, else auto]",
+        KERNELS,
+        f"How the frozen model computes: {_HOW} [default: the directory's, else auto]",
     ),
 ]
 SavedKernels = Annotated[
     str | None,
-    typer.Option(
-        "--kernels",
-        metavar="auto|quanto",
-        callback=_kernels,
-        autocompletion=completers.one_of(KERNELS),
-        help="How the model is to compute: auto, the fastest way that differs by rounding alone; "
-        "quanto, bit for bit as Quanto. [default: auto]",
-    ),
+    _one_of("--kernels", KERNELS, f"How the model is to compute: {_HOW} [default: auto]"),
 ]
 Activations = Annotated[
     str | None,
-    typer.Option(
+    _one_of(
         "--activations",
-        metavar="none|int8",
-        callback=_activations,
-        autocompletion=completers.one_of(_KNOWN),
-        help="Quantize the inputs of int8 layers while the model runs. "
+        _KNOWN,
+        "Quantize the inputs of int8 layers while the model runs. "
         "[default: the directory's, else none]",
     ),
 ]
 RuntimeActivations = Annotated[
     str | None,
-    typer.Option(
+    _one_of(
         "--runtime-activations",
-        metavar="none|int8",
-        callback=_runtime_activations,
-        autocompletion=completers.one_of(_KNOWN),
-        help="Let the model quantize the inputs of int8 layers while it runs. [default: none]",
+        _KNOWN,
+        "Let the model quantize the inputs of int8 layers while it runs. [default: none]",
     ),
 ]
