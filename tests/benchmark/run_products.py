@@ -18,6 +18,9 @@ from quantcli.kinds.weights import assemble
 
 ROWS = (1, 8, 512)
 SECONDS = 0.3
+"""For which a product is run, in each of the rounds; less for toys."""
+
+TOY = 1024
 
 
 def quantized(name: str, size: int) -> Any:
@@ -35,10 +38,10 @@ def quantized(name: str, size: int) -> Any:
     return products.ready(assemble(frozen, parts), Runtime())
 
 
-def seconds(run: Callable[[], Any]) -> float:
+def seconds(run: Callable[[], Any], least: float) -> float:
     """Run for a while, and return the seconds of a run."""
     count, began = 0, time.perf_counter()
-    while (passed := time.perf_counter() - began) < SECONDS or count < 2:
+    while (passed := time.perf_counter() - began) < least or count < 2:
         run()
         count += 1
     return passed / count
@@ -46,6 +49,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def main() -> None:
     size = int(sys.argv[1])
+    least = SECONDS if size > TOY else 0.01
     weights = {name: quantized(name, size) for name in ("int8", "int4")}
     dense = torch.randn(size, size).bfloat16()
     found = {}
@@ -64,7 +68,7 @@ def main() -> None:
         with torch.inference_mode():
             for _ in range(4):
                 for name, run in runs.items():
-                    taken[name].append(seconds(run))
+                    taken[name].append(seconds(run, least))
         # the first round also fills caches
         found |= {f"{name} {rows}": statistics.median(each[1:]) for name, each in taken.items()}
     print(json.dumps(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def smollm2(setting: Setting) -> Experiment:
             unit="bytes",
         ),
     ]
-    sides = {**experiment.sides, "int4, head int8": _benched(smaller, source, [])}
+    sides = {**experiment.sides, "int4, head int8": _benched(setting, smaller, source)}
     return Experiment(sides=sides, rows=[*experiment.rows, *more])
 
 
@@ -76,7 +76,7 @@ def minilm(setting: Setting) -> Experiment:
     options = [word for size in sizes for word in ("--batch", str(size))]
     return Experiment(
         sides={
-            "bench": _benched(made, source, options),
+            "bench": _benched(setting, made, source, options),
             "errors": _errors(made),
             "compared": _compared(source, made),
         },
@@ -113,7 +113,7 @@ def vit(setting: Setting) -> Experiment:
     made = _quantized(source, home_of(setting) / "int8", "int8")
     name = "auto, int8 activations"
     return Experiment(
-        sides={"bench": _benched(made, source, ["--batch", "8"])},
+        sides={"bench": _benched(setting, made, source, ["--batch", "8"])},
         rows=[
             Row(
                 what="ViT-B's shape float32 int8, int8 activations, batch 8 / original",
@@ -132,7 +132,7 @@ def _language_model(
     folders = {name: _quantized(source, home / name, name) for name in bars}
     return Experiment(
         sides={
-            **{name: _benched(folder, source, []) for name, folder in folders.items()},
+            **{name: _benched(setting, folder, source) for name, folder in folders.items()},
             **{f"{name} errors": _errors(folder, "float32") for name, folder in folders.items()},
         },
         rows=[
@@ -169,11 +169,12 @@ def _quantized(source: Path, folder: Path, weights: str, *more: str) -> Path:
     return folder
 
 
-def _benched(folder: Path, source: Path, options: list[str]) -> Side:
+def _benched(setting: Setting, folder: Path, source: Path, options: Sequence[str] = ()) -> Side:
     """Run `quantcli bench`: the seconds of each workload, by side and place, and the peaks."""
+    rounds = "1" if setting.tiny else "3"
 
     def side(_: Path) -> Figures:
-        words = [QUANTCLI, "bench", folder, "--against", source, "--rounds", "3", "--json"]
+        words = [QUANTCLI, "bench", folder, "--against", source, "--rounds", rounds, "--json"]
         found = json.loads(timed([*words, *options])[1])
         return dict(_figures(found))
 
