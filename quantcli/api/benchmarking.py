@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quantcli.benchmarking.results import Benchmark
 from quantcli.benchmarking.run import BenchRequest, SideRequest, run_benchmark
 from quantcli.errors import ModelError, UsageError
+from quantcli.mark import SECTION
 from quantcli.paths import expand
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def make_bench_request(
         raise UsageError("rounds and batches must be at least 1")
     folder = Path(expand(os.fspath(directory)))
     _check_kind(folder)
-    read_frozen_config(folder)
-    sides = [*_choices(folder)]
+    section = read_frozen_config(folder)[SECTION]
+    sides = [*_choices(str(folder), section)]
     if against is not None:
         from quantcli.comparison.engine.opening import open_side
 
@@ -89,15 +90,15 @@ def bench_request(request: BenchRequest, progress: Progress | None = None) -> Be
     return run_benchmark(request, progress or NoProgress())
 
 
-def _choices(folder: Path) -> Iterator[SideRequest]:
+def _choices(model: str, section: Mapping[str, Any]) -> Iterator[SideRequest]:
     """Yield each way in which this machine can run a directory, Quanto's own first."""
     from quantcli.kernels.machine import costs, has_int8_products
 
-    model = str(folder)
+    has_int8_layers = any(each["weights"] == "qint8" for each in section["modules"].values())
     yield SideRequest(name="quanto", model=model, kernels="quanto", activations="none")
     if costs() is not None:
         yield SideRequest(name="auto", model=model, kernels="auto", activations="none")
-    if has_int8_products() and _has_int8_layers(folder):
+    if has_int8_products() and has_int8_layers:
         yield SideRequest(
             name="auto, int8 activations",
             model=model,
@@ -118,14 +119,6 @@ def _check_kind(folder: Path) -> None:
             f"{folder} is a pipeline, and bench runs models only",
             hint=f"compare tells how long its images take: quantcli compare MODEL {folder}",
         )
-
-
-def _has_int8_layers(folder: Path) -> bool:
-    from quantcli.loading.model import read_frozen_config
-    from quantcli.mark import SECTION
-
-    modules = read_frozen_config(folder)[SECTION]["modules"]
-    return any(each["weights"] == "qint8" for each in modules.values())
 
 
 def _notices() -> Iterator[str]:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 ENOUGH = 0.3
@@ -45,7 +43,7 @@ def _serve(asked: dict[str, Any], connection: Connection) -> None:
 
     side = open_side(asked["model"], trust_remote_code=asked["trust_remote_code"])
     _import_class(side)
-    before = _resident() if reset_peak_rss() else None
+    before = peak_rss_bytes() if reset_peak_rss() else None
     began = time.perf_counter()
     with asking(kernels=asked["kernels"], activations=asked["activations"]):
         model = side.load("cpu")
@@ -100,11 +98,6 @@ def _import_class(side: Any) -> None:
         layer = torch.nn.Linear(64, 64, dtype=dtype)
         layer(torch.ones(32, 64, dtype=dtype))
         kind_for(layer)
-
-
-def _resident() -> int:
-    found = re.search(r"^VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
 
 
 if __name__ == "__main__":

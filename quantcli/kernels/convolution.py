@@ -5,12 +5,11 @@ Each image is quantized by its maximum, so that what else is in a batch does not
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from quantcli.kernels.dynamic import LARGEST, MIDDLE, SMALLEST, ZERO_POINT
-from quantcli.kernels.runtime import Runtime
 from quantcli.kernels.scratch import scratch
 from quantcli.process import release_mapped
 
@@ -20,27 +19,17 @@ LEAST = 512
 _KERNEL = torch.ops.onednn.qconv2d_pointwise.default
 
 
-class Geometry(NamedTuple):
-    """How a filter is moved over an image."""
+def convolve(images: torch.Tensor, weight: Any, module: Any) -> torch.Tensor | None:
+    """Return what a module with this weight makes of images (n, c, h, w), quantized.
 
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-
-
-def convolve(
-    images: torch.Tensor, weight: Any, bias: torch.Tensor | None, module: Any, runtime: Runtime
-) -> torch.Tensor | None:
-    """Return what a module makes of images (n, c, h, w); None where it is to do that itself.
-
-    It is where images are not to be quantized, it would not be faster, or gradients are wanted.
+    None where it is to do that itself: it would not be faster, or gradients are wanted.
     """
-    if not runtime.activations or images.dim() != 4 or not _serves(module, images):
+    if images.dim() != 4 or not _serves(module, images):
         return None
     convolution = getattr(weight, "quantcli_convolution", None)
     if convolution is None:
         convolution = weight.quantcli_convolution = Convolution(weight, module)
-    return convolution(images, bias)
+    return convolution(images, module.bias)
 
 
 def _serves(module: Any, images: torch.Tensor) -> bool:
@@ -60,7 +49,7 @@ class Convolution:
     """The filters (o, c, h, w) of a module, which oneDNN packs once. Weights are copied without."""
 
     def __init__(self, weight: Any, module: Any) -> None:
-        self._geometry = Geometry(module.stride, module.padding, module.dilation)
+        self._geometry = (module.stride, module.padding, module.dilation)
         self._scale = weight._scale.flatten().float() / LARGEST
         self._zeros = torch.zeros(len(self._scale), dtype=torch.int64)
         self._packed = torch.ops.onednn.qconv_prepack(

@@ -78,7 +78,7 @@ class _Product:
         self.multiply = _multiply_for(weight, runtime)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_nothing, ())
+        return (type(None), ())
 
 
 def _product_of(weight: Any, runtime: Runtime) -> _Product:
@@ -126,7 +126,3 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         """Return the gradient of the inputs."""
         return gradients[0] @ ctx.weight.dequantize(), None, None
-
-
-def _nothing() -> None:
-    """Return what a pickled `_Product` becomes."""

@@ -25,12 +25,10 @@ class FrozenConv2d(QuantizesActivations, FrozenModule, QConv2d):  # type: ignore
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
         """Compute as the runtime says; as Quanto does, if it has no better way."""
+        found = None
         if self.runtime.activations and not is_quantized(input):
-            weight = own_parameters(self)["weight"]
-            found = convolve(input, weight, self.bias, self, self.runtime)
-            if found is not None:
-                return found
-        return super().forward(input)  # type: ignore[no-any-return]
+            found = convolve(input, own_parameters(self)["weight"], self)
+        return super().forward(input) if found is None else found
 
 
 @register
