@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -55,28 +56,25 @@ def keep_freed_memory() -> None:
     libc.free(libc.malloc(ctypes.c_size_t(_LARGEST_THRESHOLD)))
 
 
-def release_mapped(address: int, nbytes: int) -> None:
+def release_mapped(spans: Iterable[tuple[int, int]]) -> None:
     """Take whole pages out of this process that are mapped from a file; they stay in the cache.
 
-    They come back, as they are in the file, if they are read again. Memory that no file backs is
-    left alone, and all of it where the system does not say what is mapped.
+    Spans are addresses with lengths in bytes. The pages come back, as they are in the file, if they
+    are read again. Memory that no file backs is left alone, and all of it where the system does not
+    say what is mapped.
     """
-    start, end = -(-address // _PAGE) * _PAGE, (address + nbytes) // _PAGE * _PAGE
-    if end > start and _is_mapped(start, end):
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
-
-
-def _is_mapped(start: int, end: int) -> bool:
-    """Return whether one mapping of a file, whose changes are not written back, holds them."""
     if not _MAPS.exists():
-        return False
+        return
+    pages = [(-(-at // _PAGE) * _PAGE, (at + nbytes) // _PAGE * _PAGE) for at, nbytes in spans]
+    libc = ctypes.CDLL(None, use_errno=True)
     for line in _MAPS.read_text().splitlines():
         addresses, access, _, _, inode, *_ = line.split(maxsplit=5)
+        if inode == "0" or not access.endswith("p"):
+            continue  # no file, or one that changes are written to
         low, high = (int(each, 16) for each in addresses.split("-"))
-        if low <= start < high:
-            return end <= high and inode != "0" and access.endswith("p")
-    return False
+        for start, end in pages:
+            if low <= start < end <= high:
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
 
 
 def available_memory() -> int:

@@ -59,12 +59,12 @@ def test_mapped_pages_are_given_back_and_come_again(tmp_path):
         mapped = file.get_tensor("x")
     assert torch.equal(mapped, saved)
     before = resident(mapped.data_ptr())
-    release_mapped(mapped.data_ptr(), mapped.nbytes)
+    release_mapped([(mapped.data_ptr(), mapped.nbytes)])
     assert resident(mapped.data_ptr()) < before / 10
     assert torch.equal(mapped, saved)
 
 
 def test_other_memory_is_left_alone():
     own = torch.arange(1 << 20)
-    release_mapped(own.data_ptr(), own.nbytes)
+    release_mapped([(own.data_ptr(), own.nbytes)])
     assert torch.equal(own, torch.arange(1 << 20))

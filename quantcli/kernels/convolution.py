@@ -55,7 +55,7 @@ class Convolution:
         self._packed = torch.ops.onednn.qconv_prepack(
             weight._data, self._scale, 1.0, 0, *self._geometry, 1, None
         )
-        release_mapped(weight._data.data_ptr(), weight._data.nbytes)
+        release_mapped([(weight._data.data_ptr(), weight._data.nbytes)])
 
     def __call__(self, images: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Return the convolved images, in the memory format of those given."""

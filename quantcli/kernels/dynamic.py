@@ -74,5 +74,5 @@ class Product:
             # a row, as torch is slow where all operands are of different shapes
             torch.full(self._data.shape[1:], MIDDLE),
         )
-        release_mapped(self._data.data_ptr(), self._data.nbytes)
+        release_mapped([(self._data.data_ptr(), self._data.nbytes)])
         return self._packed

@@ -53,8 +53,7 @@ def ready(weight: Any, runtime: Runtime) -> Any:
         return weight
     with torch.inference_mode(False):
         found = torch.nn.Parameter(PackedWeight.of(weight), requires_grad=False)
-    for part in weight_parts(weight).values():
-        release_mapped(part.data_ptr(), part.nbytes)
+    release_mapped((part.data_ptr(), part.nbytes) for part in weight_parts(weight).values())
     return found
 
 
