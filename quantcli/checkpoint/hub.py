@@ -7,7 +7,8 @@ usual. The revision is resolved to a commit once; later requests name the commit
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from quantcli.checkpoint.folder import list_files, read_file_range
 from quantcli.checkpoint.hub_errors import explain, is_unreachable, translated
 from quantcli.checkpoint.records import ENTRANCES, ModelFiles
 from quantcli.errors import ModelError
-from quantcli.upstream.huggingface_hub import download_bar, request_range
+from quantcli.upstream.huggingface_hub import download_bars, request_range
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -132,22 +133,27 @@ class HubRepo(ModelFiles):
         # What is read first is named by its branch, so that the cache records the commit of the
         # branch and finds it offline; everything else is named by the commit.
         if file in ENTRANCES:
-            hf_hub_download(self.model, file, revision=self._requested, **self._options())
+            with self._options() as options:
+                hf_hub_download(self.model, file, revision=self._requested, **options)
         if self.cached(file) is None:
-            hf_hub_download(self.model, file, revision=self.revision, **self._options())
+            with self._options() as options:
+                hf_hub_download(self.model, file, revision=self.revision, **options)
 
     def _download_all(self, files: list[str]) -> None:
         from huggingface_hub import snapshot_download
 
-        snapshot_download(
-            self.model,
-            revision=self.revision,
-            allow_patterns=[glob.escape(file) for file in files],
-            **self._options(),
-        )
+        with self._options() as options:
+            snapshot_download(
+                self.model,
+                revision=self.revision,
+                allow_patterns=[glob.escape(file) for file in files],
+                **options,
+            )
 
-    def _options(self) -> dict[str, Any]:
-        return {"library_name": "quantcli", "tqdm_class": download_bar(shown=self._progress)}
+    @contextmanager
+    def _options(self) -> Iterator[dict[str, Any]]:
+        with download_bars(shown=self._progress) as bars:
+            yield {"library_name": "quantcli", "tqdm_class": bars}
 
     def _request_range(self, file: str, start: int, nbytes: int) -> bytes:
         from huggingface_hub import hf_hub_url, hf_raise_for_status

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,27 @@ if TYPE_CHECKING:
 _UTILS = "huggingface_hub.utils"
 
 
+class Bars(ExitStack):
+    """A `tqdm_class` for downloads, which closes its bars at the end.
+
+    huggingface_hub leaves some of them open, and they would stay until they are collected.
+    """
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __call__(self, *given: Any, **options: Any) -> Any:
+        """Make a bar."""
+        return self.enter_context(closing(self._make(*given, **options)))
+
+
 @relies_on(f"{_UTILS}.tqdm", to="show the progress of downloads")
-def download_bar(*, shown: bool) -> Any:
-    """Return a `tqdm_class` for downloads whose bars go away at the end, or are not shown."""
+def download_bars(*, shown: bool) -> Bars:
+    """Return what makes bars that go away at the end, or are not shown."""
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
-    return partial(tqdm, leave=False) if shown else partial(tqdm, disable=True)
+    return Bars(partial(tqdm, leave=False) if shown else partial(tqdm, disable=True))
 
 
 @relies_on(f"{_UTILS}.build_hf_headers", f"{_UTILS}.http_stream_backoff", to="read parts of files")
